@@ -1,0 +1,95 @@
+"""NumPy or CuPy: which module an array belongs to, moving arrays, seeded random streams.
+
+There is no global backend. An array knows where it lives, and `get_array_module` asks it:
+
+    xp = get_array_module(x)      # numpy for a NumPy array, cupy for a CuPy array
+    y = xp.tanh(x)                # the same line computes on either
+
+CuPy is imported only when somebody asks for the device "cuda".
+"""
+
+import sys
+
+import numpy as np
+
+from .errors import ConfigError, DeviceError
+
+__all__ = [
+    "DEVICES", "cuda_available", "device_of", "get_array_module", "is_array", "random_streams", "to_device", "to_numpy",
+]
+
+DEVICES = ("cpu", "cuda")
+
+
+def get_array_module(x):
+    """The module whose functions work on `x`: `cupy` for a CuPy array, else `numpy`."""
+    # A CuPy array can only exist where CuPy was imported already, so nothing is imported here.
+    cupy = sys.modules.get("cupy")
+    return cupy if cupy is not None and isinstance(x, cupy.ndarray) else np
+
+
+def is_array(x):
+    """Is `x` a NumPy or a CuPy array?"""
+    return isinstance(x, (np.ndarray, get_array_module(x).ndarray))
+
+
+def device_of(x):
+    """The device an array lives on: `"cpu"` or `"cuda"`."""
+    return "cpu" if get_array_module(x) is np else "cuda"
+
+
+def cuda_available():
+    """Can arrays be put on a GPU here? (CuPy imports on a machine without one, so its import says nothing.)"""
+    try:
+        import cupy
+    except ImportError:
+        return False
+    return bool(cupy.cuda.is_available())
+
+
+def to_device(x, device):
+    """The array `x` on `device` ("cpu" or "cuda"); no copy is made if it is there already.
+
+    Raises ConfigError for an unknown device, DeviceError where CuPy or the GPU is missing.
+    """
+    if device not in DEVICES:
+        raise ConfigError("unknown device", expected=" or ".join(DEVICES), got=repr(device))
+    if device == "cpu":
+        return to_numpy(x)
+    if get_array_module(x) is not np:
+        return x
+    if not cuda_available():
+        raise DeviceError(
+            "no GPU can be used here", where="device 'cuda'",
+            expected="CuPy and an NVIDIA GPU with its driver", got=_what_is_missing(),
+            fix="Install the extra 'gpu' (pip install 'minigan[gpu]') on a machine with a GPU, or use the device 'cpu'",
+        )
+    import cupy
+
+    return cupy.asarray(x)
+
+
+def _what_is_missing():
+    try:
+        import cupy
+    except ImportError:
+        return "no CuPy"
+    return f"CuPy {cupy.__version__} without a GPU"
+
+
+def to_numpy(x):
+    """The array `x` in the computer's main memory; no copy is made if it is there already."""
+    return np.asarray(x) if get_array_module(x) is np else x.get()
+
+
+def random_streams(seed, *names):
+    """Independent random generators from one seed, as a dict `name → numpy.random.Generator`.
+
+    A stream depends on the seed and its own place in `names` only: drawing more noise
+    never changes which real batch comes next. Random numbers are drawn in main memory on every
+    device, so that the same seed means the same numbers on all of them.
+    """
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError("a seed is a whole number", where="seed", expected="an int ≥ 0", got=repr(seed))
+    children = np.random.SeedSequence(seed).spawn(len(names))
+    return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}

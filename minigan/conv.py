@@ -1,0 +1,281 @@
+r"""Convolution, written once.
+
+For images $x$, a kernel $W$ and output-shaped $y$ take the trilinear form
+
+$$\Phi(x, W, y) = \langle \mathrm{conv2d}(x, W),\, y\rangle
+  = \sum_{n,o,i,j}\ \sum_{c,k,l} y_{n,o,i,j}\; W_{o,c,k,l}\; x_{n,c,\;si+k-p,\;sj+l-p}$$
+
+It is linear in each of its three arguments, so it has three partial gradients, and they are three functions:
+
+    ∂Φ/∂y = conv2d(x, W)              ∂Φ/∂x = conv_transpose2d(y, W)              ∂Φ/∂W = conv2d_weight(x, y)
+
+Each is linear in its two inputs, and its vjps are the other two. So convolution is closed under
+differentiation: second derivatives, and all that follow, are right because these three are.
+
+| | with respect to its first input | with respect to its second |
+|---|---|---|
+| `conv2d(x, W)` | `conv_transpose2d(ȳ, W)` | `conv2d_weight(x, ȳ)` |
+| `conv_transpose2d(y, W)` | `conv2d(x̄, W)` | `conv2d_weight(x̄, y)` |
+| `conv2d_weight(x, y)` | `conv_transpose2d(y, W̄)` | `conv2d(x, W̄)` |
+
+On arrays, all three are one matrix product with the columns of x (im2col). `unfold` copies every window of x into
+a row of a matrix, `fold` is its adjoint. Inside, images lie channels-last in memory, (N, H, W, C), so that a
+window's row is made of long runs; results go out as transposed views of shape (N, C, H, W).
+
+Shapes: images (N, C, H, W); kernels (out, in, kh, kw), for `conv_transpose2d` (in, out, kh, kw), as in PyTorch.
+"""
+
+import numpy as np
+
+from .backend import get_array_module
+from .errors import ConfigError, ShapeError
+from .tensor import as_tensor, index, record, reshape, sum
+
+__all__ = ["conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d"]
+
+# Floats in one matrix of columns. A batch is cut into slices of about this size, so that the columns stay in
+# the processor's cache between being written and being multiplied; memory then does not grow with the batch.
+_COLUMNS = 500_000
+
+
+def conv2d(x, W, b=None, stride=1, padding=0):
+    r"""Cross-correlation of images with kernels: $y_{n,o,i,j} = b_o + \sum_{c,k,l} W_{o,c,k,l}\, x_{n,c,si+k-p,sj+l-p}$.
+
+    x : (N, C, H, W);  W : (O, C, kh, kw);  b : (O,) or None;  stride, padding : an int or a pair
+    returns : (N, O, OH, OW) with OH = ⌊(H + 2p − kh)/s⌋ + 1
+
+    Raises ShapeError if the channels differ or the kernel does not fit into the padded image.
+    """
+    x, W = as_tensor(x), as_tensor(W)
+    s, p = _stride(stride), _padding(padding)
+    _require_4d("conv2d", x=x, W=W)
+    if x.shape[1] != W.shape[1]:
+        raise ShapeError("channels differ", where="conv2d", expected=f"x with {W.shape[1]} channels, for W {W.shape}",
+                         got=f"x {x.shape}")
+    k = W.shape[2:]
+    OH, OW = _output_size("conv2d", x.shape[2:], k, s, p)
+    rest = tuple((x.shape[2 + i] + 2 * p[i] - k[i]) % s[i] for i in (0, 1))  # rows that the stride leaves unused
+
+    y = x.xp.empty((x.shape[0], OH, OW, W.shape[0]), dtype=_common_type(x, W))
+    image, kernel = _channels_last(x.data, p), _kernel_rows(W.data)
+    for batch in _slices(x.shape[0], OH * OW * kernel.shape[0]):
+        x.xp.matmul(_unfold(image[batch], k, s, (OH, OW)), kernel, out=y[batch].reshape(-1, W.shape[0]))
+    return record(_channels_first(_plus_bias(y, b)), (x, W, b),
+                  lambda g, y: conv_transpose2d(g, W, None, s, p, rest),
+                  lambda g, y: conv2d_weight(x, g, k, s, p),
+                  lambda g, y: sum(g, (0, 2, 3)))
+
+
+def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
+    r"""The adjoint of `conv2d` in its image: $\langle \mathrm{conv\_transpose2d}(y, W), x\rangle = \langle y, \mathrm{conv2d}(x, W)\rangle$.
+
+    y : (N, O, OH, OW);  W : (O, C, kh, kw), "in" before "out";  b : (C,) or None
+    output_padding : an int or a pair below the stride, chooses among the sizes that `conv2d` maps to OH
+    returns : (N, C, H, W) with H = (OH − 1)s − 2p + kh + output_padding
+
+    Raises ShapeError if the channels differ, ConfigError if output_padding is not below the stride.
+    """
+    y, W = as_tensor(y), as_tensor(W)
+    s, p, op = _stride(stride), _padding(padding), _padding(output_padding, "output_padding")
+    _require_4d("conv_transpose2d", x=y, W=W)
+    if op[0] >= s[0] or op[1] >= s[1]:
+        raise ConfigError("output_padding only chooses among the sizes that a stride makes ambiguous",
+                          where="conv_transpose2d", expected=f"output_padding < stride = {s}", got=op)
+    if y.shape[1] != W.shape[0]:
+        raise ShapeError("channels differ", where="conv_transpose2d",
+                         expected=f"x with {W.shape[0]} channels, for W {W.shape}", got=f"x {y.shape}")
+    (N, O, OH, OW), (C, *k) = y.shape, W.shape[1:]
+    size = tuple((n - 1) * s[i] - 2 * p[i] + k[i] + op[i] for i, n in enumerate((OH, OW)))
+    if min(size) < 1:
+        raise ShapeError("the output would be empty", where="conv_transpose2d", got=f"x {y.shape}, W {W.shape}, padding {p}")
+
+    xp, dtype = y.xp, _common_type(y, W)
+    x = xp.zeros((N, _padded(size[0], p[0], s[0]), _padded(size[1], p[1], s[1]), C), dtype=dtype)
+    rows, kernel = _channels_last(y.data).reshape(N, OH * OW, O), _kernel_rows(W.data).T
+    for batch in _slices(N, OH * OW * kernel.shape[1]):
+        _fold(rows[batch].reshape(-1, O) @ kernel, x[batch], k, s, (OH, OW))
+    x = x[:, p[0]:p[0] + size[0], p[1]:p[1] + size[1]]
+    return record(_channels_first(_plus_bias(x, b)), (y, W, b),
+                  lambda g, x: conv2d(g, W, None, s, p),
+                  lambda g, x: conv2d_weight(g, y, k, s, p),
+                  lambda g, x: sum(g, (0, 2, 3)))
+
+
+def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
+    r"""The gradient of $\langle \mathrm{conv2d}(x, W), y\rangle$ in W: $\bar W_{o,c,k,l} = \sum_{n,i,j} y_{n,o,i,j}\, x_{n,c,si+k-p,sj+l-p}$.
+
+    x : (N, C, H, W);  y : (N, O, OH, OW);  kernel_size : an int or a pair (a stride leaves it ambiguous)
+    returns : (O, C, kh, kw)
+
+    Raises ShapeError if y does not have the shape of `conv2d(x, W)`.
+    """
+    x, y = as_tensor(x), as_tensor(y)
+    k, s, p = _pair(kernel_size), _stride(stride), _padding(padding)
+    _require_4d("conv2d_weight", x=x, y=y)
+    (N, C, H, W), (_, O, OH, OW) = x.shape, y.shape
+    if y.shape != (expected := (N, O, *_output_size("conv2d_weight", (H, W), k, s, p))):
+        raise ShapeError("y does not have the shape of conv2d(x, W)", where="conv2d_weight", expected=expected, got=y.shape)
+    rest = tuple((n + 2 * p[i] - k[i]) % s[i] for i, n in enumerate((H, W)))
+
+    image, rows = _channels_last(x.data, p), _channels_last(y.data).reshape(N, OH * OW, O)
+    K = k[0] * k[1] * C
+    total = x.xp.zeros((K, O), dtype=_common_type(x, y))
+    for batch in _slices(N, OH * OW * K):
+        total += _unfold(image[batch], k, s, (OH, OW)).T @ rows[batch].reshape(-1, O)
+    return record(total.reshape(*k, C, O).transpose(3, 2, 0, 1), (x, y),
+                  lambda g, W: conv_transpose2d(y, g, None, s, p, rest),
+                  lambda g, W: conv2d(x, g, None, s, p))
+
+
+# --- pooling ---
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0):
+    r"""The largest value of every window: $y_{n,c,i,j} = \max_{k,l} x_{n,c,si+k-p,sj+l-p}$, outside the image $-\infty$.
+
+    x : (N, C, H, W);  stride : the kernel's size by default;  padding : at most half the kernel
+    returns : (N, C, OH, OW). The gradient goes to the largest element, the first of equal ones.
+    """
+    x = as_tensor(x)
+    k, s, p = _pair(kernel_size), _stride(kernel_size if stride is None else stride), _padding(padding)
+    _require_4d("max_pool2d", x=x)
+    if 2 * p[0] > k[0] or 2 * p[1] > k[1]:
+        raise ConfigError("a window could lie outside the image", where="max_pool2d",
+                          expected=f"padding ≤ half of the kernel {k}", got=p)
+    (N, C, H, W), xp = x.shape, x.xp
+    OH, OW = _output_size("max_pool2d", (H, W), k, s, p)
+
+    windows = _windows(_channels_last(x.data, p, -np.inf), k, s, (OH, OW)).reshape(N, OH, OW, k[0] * k[1], C)
+    best = _channels_first(windows.argmax(axis=3))  # (N, C, OH, OW), the place within each window
+    n, c, i, j = xp.ogrid[:N, :C, :OH, :OW]
+    return index(x, (n, c, i * s[0] - p[0] + best // k[1], j * s[1] - p[1] + best % k[1]))
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0):
+    r"""The mean of every window: $y_{n,c,i,j} = \frac{1}{k_h k_w} \sum_{k,l} x_{n,c,si+k-p,sj+l-p}$, outside the image 0.
+
+    x : (N, C, H, W);  stride : the kernel's size by default
+    returns : (N, C, OH, OW). It is the convolution of each channel by itself with a constant kernel.
+    """
+    x, k = as_tensor(x), _pair(kernel_size)
+    _require_4d("avg_pool2d", x=x)
+    N, C, H, W = x.shape
+    mean = x.xp.full((1, 1, *k), 1 / (k[0] * k[1]), dtype=x.dtype)
+    y = conv2d(reshape(x, N * C, 1, H, W), mean, None, k if stride is None else stride, padding)
+    return reshape(y, N, C, *y.shape[2:])
+
+
+# --- on arrays: columns of windows, channels last ---
+
+
+def _unfold(image, k, s, out):
+    """Every window of the padded image as a row: (n, H, W, C) -> (n·OH·OW, kh·kw·C)."""
+    return _windows(image, k, s, out).reshape(-1, k[0] * k[1] * image.shape[3])
+
+
+def _windows(image, k, s, out):
+    """A view of every window, no copy: (n, H, W, C) -> (n, OH, OW, kh, kw, C)."""
+    sn, sh, sw, sc = image.strides
+    shape = (image.shape[0], *out, *k, image.shape[3])
+    as_strided = get_array_module(image).lib.stride_tricks.as_strided
+    return as_strided(image, shape, (sn, s[0] * sh, s[1] * sw, sh, sw, sc))
+
+
+def _fold(columns, image, k, s, out):
+    """Add every row to its window of `image`, in place: the adjoint of `_unfold`.
+
+    The image's sides are multiples of the stride, so it is a grid of s×s blocks. The taps of a kernel that land
+    at the same place of a block's grid are added together: (kh/s)·(kw/s) strided additions instead of kh·kw.
+    """
+    n, H, W, C = image.shape
+    (OH, OW), (sh, sw) = out, s
+    columns = columns.reshape(n, OH, OW, *k, C)
+    blocks = image.reshape(n, H // sh, sh, W // sw, sw, C)
+    assert get_array_module(image).may_share_memory(blocks, image), "fold must add through a view"
+    for i in range(0, k[0], sh):
+        for j in range(0, k[1], sw):
+            taps = columns[:, :, :, i:i + sh, j:j + sw]  # (n, OH, OW, ≤sh, ≤sw, C)
+            di, dj = taps.shape[3:5]
+            target = blocks[:, i // sh:i // sh + OH, :di, j // sw:j // sw + OW, :dj]  # (n, OH, di, OW, dj, C)
+            target += taps.transpose(0, 1, 3, 2, 4, 5)
+
+
+def _channels_last(x, p=(0, 0), border=0.0):
+    """(N, C, H, W) -> contiguous (N, H + 2p, W + 2p, C), padded with `border`."""
+    xp = get_array_module(x)
+    x = x.transpose(0, 2, 3, 1)
+    if p == (0, 0):
+        return xp.ascontiguousarray(x)
+    N, H, W, C = x.shape
+    padded = xp.full((N, H + 2 * p[0], W + 2 * p[1], C), border, dtype=x.dtype)
+    padded[:, p[0]:p[0] + H, p[1]:p[1] + W] = x
+    return padded
+
+
+def _channels_first(x):
+    """A view: (N, H, W, C) -> (N, C, H, W)."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def _kernel_rows(W):
+    """(O, C, kh, kw) -> (kh·kw·C, O), in the order of a window's row."""
+    return W.transpose(2, 3, 1, 0).reshape(-1, W.shape[0])
+
+
+def _plus_bias(y, b):
+    """Add the bias (one number a channel, the last axis) in place: y is fresh, nobody else has seen it."""
+    if b is not None:
+        if b.shape != y.shape[3:]:
+            raise ShapeError("the bias has one number for each output channel", where="convolution",
+                             expected=y.shape[3:], got=b.shape)
+        y += as_tensor(b).data
+    return y
+
+
+def _slices(N, floats_per_image):
+    """Slices of the batch whose columns hold about `_COLUMNS` floats."""
+    step = max(1, _COLUMNS // max(1, floats_per_image))
+    return [slice(i, i + step) for i in range(0, N, step)]
+
+
+def _padded(size, p, s):
+    """The padded side, rounded up to a multiple of the stride."""
+    return -(-(size + 2 * p) // s) * s
+
+
+# --- arguments ---
+
+
+def _pair(v):
+    return (int(v), int(v)) if np.ndim(v) == 0 else tuple(v)
+
+
+def _stride(stride):
+    if min(_pair(stride)) < 1:
+        raise ConfigError("the stride must be positive", where="convolution", expected="ints ≥ 1", got=stride)
+    return _pair(stride)
+
+
+def _padding(padding, name="padding"):
+    if min(_pair(padding)) < 0:
+        raise ConfigError(f"{name} cannot be negative", where="convolution", expected="ints ≥ 0", got=padding)
+    return _pair(padding)
+
+
+def _output_size(op, size, k, s, p):
+    out = tuple((n + 2 * p[i] - k[i]) // s[i] + 1 for i, n in enumerate(size))
+    if min(out) < 1 or min(k) < 1:
+        raise ShapeError("the kernel does not fit into the padded image", where=op,
+                         got=f"image {size}, padding {p}, kernel {k}")
+    return out
+
+
+def _require_4d(op, **tensors):
+    for name, t in tensors.items():
+        if t.ndim != 4:
+            raise ShapeError(f"{name} must have four axes, (N, C, H, W) or (out, in, kh, kw)", where=op,
+                             got=f"shape {t.shape}")
+
+
+def _common_type(a, b):
+    return np.result_type(a.dtype, b.dtype)
