@@ -1,5 +1,7 @@
 """minigan: a GAN you can read. Autograd, layers, losses and Algorithm 1, on NumPy or CuPy arrays."""
 
-from . import functional
+from . import functional, losses, models, nn, optim, train
 from .errors import MiniganError
 from .tensor import Tensor, grad, no_grad
+
+__all__ = ["MiniganError", "Tensor", "functional", "grad", "losses", "models", "nn", "no_grad", "optim", "train"]

@@ -1,0 +1,215 @@
+"""The dense layer, convolutions, pooling, activations, and layers that change only the shape."""
+
+from math import prod
+
+import numpy as np
+
+from .. import functional as F
+from ..errors import ConfigError, ShapeError
+from ..tensor import as_tensor
+from . import init
+from .module import Module, Parameter
+
+__all__ = [
+    "Linear", "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten",
+    "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
+]
+
+
+class Linear(Module):
+    """The dense layer: y = x Wᵀ + b.
+
+    weight : (out_features, in_features);  bias : (out_features,), or None
+    x : (N, in_features) → (N, out_features)
+    Initialised as in PyTorch, U(±1/√in_features), from `rng` (a NumPy generator, a seed, or None).
+    """
+
+    def __init__(self, in_features, out_features, bias=True, rng=None):
+        _positive("Linear", in_features=in_features, out_features=out_features)
+        self.weight, self.bias = _weight_and_bias((out_features, in_features), out_features, bias, rng)
+
+    def forward(self, x):
+        """(N, in) → (N, out)"""
+        return F.linear(x, self.weight, self.bias)
+
+    def arguments(self):
+        """in_features, out_features"""
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}"
+
+
+class _Convolution(Module):
+    def __init__(self, shape, out_channels, stride, padding, bias, rng):
+        self.weight, self.bias = _weight_and_bias(shape, out_channels, bias, rng)
+        self.stride, self.padding = stride, padding
+
+    def arguments(self):
+        """channels, channels, kernel, stride, padding"""
+        a, b, *k = self.weight.shape
+        a, b = (b, a) if isinstance(self, Conv2d) else (a, b)
+        return f"{a}, {b}, kernel_size={tuple(k)}, stride={self.stride}, padding={self.padding}"
+
+
+class Conv2d(_Convolution):
+    """Convolution (cross-correlation, as everywhere in deep learning); see `functional.conv2d`.
+
+    weight : (out_channels, in_channels, kh, kw);  bias : (out_channels,), or None
+    x : (N, C, H, W) → (N, O, ⌊(H + 2p − k)/s⌋ + 1, …)
+    Initialised as in PyTorch, U(±1/√fan_in).
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, rng=None):
+        _positive("Conv2d", in_channels=in_channels, out_channels=out_channels)
+        super().__init__((out_channels, in_channels, *_pair(kernel_size)), out_channels, stride, padding, bias, rng)
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, O, OH, OW)"""
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+class ConvTranspose2d(_Convolution):
+    """Transposed convolution, the adjoint of `Conv2d`; see `functional.conv_transpose2d`.
+
+    weight : (in_channels, out_channels, kh, kw);  bias : (out_channels,), or None
+    x : (N, C, H, W) → (N, O, (H − 1)s − 2p + k + output_padding, …)
+    Initialised as in PyTorch, which takes fan_in = out_channels · kh · kw here.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, bias=True, rng=None):
+        _positive("ConvTranspose2d", in_channels=in_channels, out_channels=out_channels)
+        super().__init__((in_channels, out_channels, *_pair(kernel_size)), out_channels, stride, padding, bias, rng)
+        self.output_padding = output_padding
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, O, H', W')"""
+        return F.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding, self.output_padding)
+
+
+class _Pool2d(Module):
+    def __init__(self, kernel_size, stride=None, padding=0):
+        self.kernel_size, self.padding = kernel_size, padding
+        self.stride = kernel_size if stride is None else stride
+
+    def arguments(self):
+        """kernel, stride, padding"""
+        return f"{self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxPool2d(_Pool2d):
+    """The largest value of every window; see `functional.max_pool2d`."""
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, C, OH, OW)"""
+        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class AvgPool2d(_Pool2d):
+    """The mean of every window; see `functional.avg_pool2d`."""
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, C, OH, OW)"""
+        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class Flatten(Module):
+    """(N, …) → (N, product of the rest)"""
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, C·H·W)"""
+        x = as_tensor(x)
+        return x.reshape(x.shape[0], prod(x.shape[1:]))
+
+
+class Unflatten(Module):
+    """(N, product of shape) → (N, *shape). (Document 001 §5.1 calls it `nn.Reshape`, which does not exist: X4.)"""
+
+    def __init__(self, *shape):
+        self.shape = tuple(shape[0]) if len(shape) == 1 and np.ndim(shape[0]) else shape
+
+    def forward(self, x):
+        """(N, C·H·W) → (N, C, H, W)"""
+        x = as_tensor(x)
+        return x.reshape(x.shape[0], *self.shape)
+
+    def arguments(self):
+        """shape"""
+        return str(self.shape)
+
+
+class ReLU(Module):
+    """y = max(x, 0)"""
+
+    def forward(self, x):
+        """elementwise"""
+        return F.relu(x)
+
+
+class LeakyReLU(Module):
+    """y = x where x > 0, else slope·x. The default 0.2 is the documents' (PyTorch's is 0.01)."""
+
+    def __init__(self, slope=0.2):
+        self.slope = slope
+
+    def forward(self, x):
+        """elementwise"""
+        return F.leaky_relu(x, self.slope)
+
+    def arguments(self):
+        """slope"""
+        return str(self.slope)
+
+
+class Tanh(Module):
+    """y = tanh x"""
+
+    def forward(self, x):
+        """elementwise"""
+        return F.tanh(x)
+
+
+class Sigmoid(Module):
+    """y = 1 / (1 + e⁻ˣ). A discriminator does not end in it: the sigmoid belongs to the loss."""
+
+    def forward(self, x):
+        """elementwise"""
+        return F.sigmoid(x)
+
+
+class Dropout(Module):
+    """In training, sets each element to 0 with probability p and divides the rest by 1 − p; else does nothing.
+
+    p : in [0, 1);  rng : where its masks come from (a NumPy generator, a seed, or None)
+    """
+
+    def __init__(self, p=0.5, rng=None):
+        if not 0 <= p < 1:
+            raise ConfigError("the probability is out of range", where="Dropout", expected="0 ≤ p < 1", got=p)
+        self.p, self.rng = p, np.random.default_rng(rng)
+
+    def forward(self, x):
+        """elementwise"""
+        x = as_tensor(x)
+        if not self.training or self.p == 0:
+            return x
+        keep = x.xp.asarray(self.rng.random(x.shape) >= self.p)
+        return x * (keep / (1 - self.p))
+
+    def arguments(self):
+        """p"""
+        return str(self.p)
+
+
+def _weight_and_bias(shape, out_features, bias, rng):
+    rng = np.random.default_rng(rng)
+    bound = 1 / np.sqrt(init.fans(shape)[0])
+    weight = Parameter(init.uniform(shape, bound, rng))
+    return weight, Parameter(init.uniform((out_features,), bound, rng)) if bias else None
+
+
+def _pair(v):
+    return (v, v) if np.ndim(v) == 0 else tuple(v)
+
+
+def _positive(where, **sizes):
+    for name, n in sizes.items():
+        if not isinstance(n, (int, np.integer)) or n < 1:
+            raise ShapeError(f"{name} must be a positive whole number", where=where, got=repr(n))

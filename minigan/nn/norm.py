@@ -1,0 +1,87 @@
+"""Normalisation layers."""
+
+import numpy as np
+
+from ..errors import ConfigError, ShapeError
+from ..functional import mean, reshape
+from ..tensor import as_tensor
+from .module import Module, Parameter
+
+__all__ = ["BatchNorm1d", "BatchNorm2d"]
+
+
+class _BatchNorm(Module):
+    r"""Batch normalisation: every channel of a batch is brought to mean 0 and variance 1, then scaled and shifted.
+
+    $$y = \gamma\,\frac{x - \mu}{\sqrt{v + \varepsilon}} + \beta$$
+
+    In training $\mu$ and $v$ are the batch's mean and (biased) variance, and the running ones move towards
+    the batch's: $r \leftarrow (1 - m)\,r + m\,\hat r$ with momentum $m$ and, for the variance, the unbiased
+    $\hat r = v\,n/(n - 1)$. In evaluation $\mu$ and $v$ are the running ones, which are constants. All as in PyTorch.
+
+    weight, bias : γ (ones) and β (zeros), (C,)
+    running_mean, running_var, num_batches_tracked : buffers
+
+    Raises ShapeError where a training batch has one value per channel: it would be normalised to β, whatever it is.
+    Source : Ioffe and Szegedy 2015, Algorithm 1; Radford et al. 2016, section 3.
+    """
+
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    ndims: tuple
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        if not 0 < momentum <= 1:
+            raise ConfigError("the momentum is out of range", where=type(self).__name__, expected="0 < momentum ≤ 1",
+                              got=momentum)
+        if not 0 < eps < 0.5:
+            raise ConfigError("eps must be a small positive number", where=type(self).__name__, expected="0 < eps < 0.5",
+                              got=eps, fix="The second argument is eps; for the momentum write momentum=…")
+        self.eps, self.momentum = eps, momentum
+        self.weight = Parameter(np.ones(num_features, np.float32))
+        self.bias = Parameter(np.zeros(num_features, np.float32))
+        self.running_mean = np.zeros(num_features, np.float32)
+        self.running_var = np.ones(num_features, np.float32)
+        self.num_batches_tracked = np.zeros((), np.int64)
+
+    def forward(self, x):
+        """(N, C, …) → the same shape"""
+        x, C = as_tensor(x), self.weight.size
+        if x.ndim not in self.ndims or x.shape[1] != C:
+            raise ShapeError("the input does not fit", where=f"{type(self).__name__}({C})",
+                             expected=" or ".join(f"{n} axes, (N, {C}{', …' * (n > 2)})" for n in self.ndims), got=x.shape)
+        axes = (0, *range(2, x.ndim))
+        per_channel = (1, C) + (1,) * (x.ndim - 2)
+        if self.training:
+            n = x.size // C
+            if n < 2:
+                raise ShapeError("a batch with one value per channel has no variance", where=type(self).__name__,
+                                 got=f"shape {x.shape}", fix="Use a larger batch, or .eval() for single samples")
+            mu = mean(x, axes, keepdims=True)
+            centred = x - mu
+            v = mean(centred * centred, axes, keepdims=True)
+            self._track(mu.data.reshape(C), v.data.reshape(C) * (n / (n - 1)))
+        else:
+            centred = x - self.running_mean.reshape(per_channel)
+            v = as_tensor(self.running_var.reshape(per_channel))
+        scale = reshape(self.weight, per_channel) * (v + self.eps) ** -0.5  # one factor for each channel
+        return centred * scale + reshape(self.bias, per_channel)
+
+    def _track(self, batch_mean, batch_var):
+        for running, batch in ((self.running_mean, batch_mean), (self.running_var, batch_var)):
+            running *= 1 - self.momentum
+            running += self.momentum * batch
+        self.num_batches_tracked += 1
+
+    def arguments(self):
+        """channels"""
+        return str(self.weight.size)
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = _BatchNorm.__doc__ + "\n    x : (N, C) or (N, C, L)\n"
+    ndims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = _BatchNorm.__doc__ + "\n    x : (N, C, H, W)\n"
+    ndims = (4,)

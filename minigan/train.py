@@ -1,0 +1,97 @@
+"""Algorithm 1: the minimax game, as a Python generator that yields after every step of G."""
+
+import numpy as np
+
+from .backend import to_device
+from .errors import ConfigError
+from .functional import mean
+from .losses import total
+from .tensor import Tensor, grad, no_grad
+
+__all__ = ["StepRecord", "minimax"]
+
+
+class StepRecord:
+    """What one pass of the loop measured.
+
+    step           : counts generator steps, from 1
+    loss_d, loss_g : the loss of D in its last step, and of G;  loss : their sum (F7)
+    d_real, d_fake : what D thinks of the real and the generated batch in its last step: the mean of σ(a) for
+                     the objectives on probabilities (F2 to F6), of the score a for the others
+
+    Each is a Python float, read back from the device only when it is asked for.
+    """
+
+    __slots__ = ("step", "_scalars")
+    FIELDS = ("loss_d", "loss_g", "loss", "d_real", "d_fake")
+
+    def __init__(self, step, *scalars):
+        self.step = step
+        self._scalars = dict(zip(self.FIELDS, scalars, strict=True))
+
+    def __getattr__(self, name):
+        try:
+            return float(self._scalars[name])
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def as_dict(self):
+        """All of it, as a dict of numbers: step, loss_d, loss_g, loss, d_real, d_fake."""
+        return {"step": self.step} | {name: getattr(self, name) for name in self.FIELDS}
+
+    def __repr__(self):
+        return f"StepRecord({', '.join(f'{k}={v:.6g}' for k, v in self.as_dict().items())})"
+
+
+def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
+    r"""Play the game $\min_G \max_D$ (F14): an iterator that makes one step of G, and `n_d` of D before it, at a time.
+
+        for record in minimax(G, D, OBJECTIVES["non-saturating"], opt_g, opt_d, batches, noise):
+            print(record.step, record.loss_d)
+
+    G, D         : the networks; D gives scores (m, 1)
+    objective    : an entry of `losses.OBJECTIVES`
+    opt_g, opt_d : optimisers of G's and of D's parameters
+    batches      : an iterator of real batches x (m, …); the game ends when it does
+    noise        : m → (m, latent_dim), fresh latent vectors
+    n_d          : steps of D for each step of G
+    rng          : a NumPy generator, for objectives whose penalty draws random numbers
+    yields       : a `StepRecord`
+
+    D's steps never touch G's parameters, nor G's step D's: each gradient is taken for one network's θ alone.
+    (BatchNorm's running statistics are no parameters: every forward pass in training mode moves them, as in PyTorch.)
+
+    Source : document 001 §3.2, Algorithm 1; Goodfellow et al. 2014, Algorithm 1.
+    """
+    if not isinstance(n_d, (int, np.integer)) or n_d < 1:
+        raise ConfigError("D needs at least one step for each step of G", where="minimax", expected="an int n_d ≥ 1",
+                          got=repr(n_d))
+    theta_g, theta_d = G.parameters(), D.parameters()
+    batches, step = iter(batches), 0
+    while True:                                                             # repeat
+        for _ in range(n_d):                                                #   for i = 1 to n_d do
+            x = next(batches, None)
+            if x is None:
+                return
+            x = _like(theta_d[0], x)                                        #     x ~ p_data
+            z = _like(theta_g[0], noise(len(x)))                            #     z ~ p_z
+            with no_grad():
+                x_fake = G(z)                                               #     G is held fixed
+            a_real, a_fake = D(x), D(x_fake)
+            loss_d = objective.discriminator(a_real, a_fake) + objective.penalty(D, x, x_fake, rng)
+            opt_d.step(grad(loss_d, theta_d))                               #     θ_D ← θ_D − α ∇L_D
+            objective.after_d_step(D)
+        z = _like(theta_g[0], noise(len(x)))                                #   z ~ p_z, fresh
+        loss_g = objective.generator(D(G(z)))
+        opt_g.step(grad(loss_g, theta_g))                                   #   θ_G ← θ_G − α ∇L_G
+        step += 1
+        with no_grad():
+            d_real, d_fake = mean(objective.opinion(a_real)), mean(objective.opinion(a_fake))
+            yield_values = (loss_d, loss_g, total(loss_g, loss_d), d_real, d_fake)
+        yield StepRecord(step, *(value.data for value in yield_values))
+
+
+def _like(theta, x):
+    """The batch x as a leaf with θ's type, where θ lives."""
+    x = x.data if isinstance(x, Tensor) else x
+    return Tensor(to_device(x, theta.device).astype(theta.dtype, copy=False))
