@@ -2,6 +2,7 @@
 
 from . import functional, losses, models, nn, optim, train
 from .errors import MiniganError
+from .gradient_check import gradcheck
 from .tensor import Tensor, grad, no_grad
 
-__all__ = ["MiniganError", "Tensor", "functional", "grad", "losses", "models", "nn", "no_grad", "optim", "train"]
+__all__ = ["MiniganError", "Tensor", "functional", "grad", "gradcheck", "losses", "models", "nn", "no_grad", "optim", "train"]
