@@ -1,0 +1,181 @@
+"""The command line: minigan train · sample · data · gradcheck."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from .errors import ConfigError, MiniganError
+
+__all__ = ["main"]
+
+
+def main(argv=None):
+    """Run one command; returns the exit status: 0, 1 for an error that minigan explains, 2 for bad arguments."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments) or 0
+    except MiniganError as error:
+        return _failed(arguments, error)
+    except OSError as error:
+        return _failed(arguments, f"{error.filename or 'a file'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("minigan: stopped; the last checkpoint is whole", file=sys.stderr)
+        return 130
+
+
+def _failed(arguments, error):
+    if arguments.debug:
+        raise
+    print(f"minigan: {error}", file=sys.stderr)
+    return 1
+
+
+# --- commands ---
+
+
+def _train(arguments):
+    from . import run
+
+    started = time.perf_counter()
+    try:
+        if arguments.resume is not None:
+            folder = run.resume(arguments.resume, _steps(arguments), arguments.data_dir, arguments.device, _progress)
+        else:
+            config = run.configure(**{name: getattr(arguments, name) for name in _CONFIG}, steps=_steps(arguments))
+            print(f"{config.model} on {config.data}, objective {config.objective}: {config.steps} steps of "
+                  f"{config.batch_size}, {config.optimizer} {config.lr:g}, seed {config.seed}, on {config.device}")
+            folder = run.train(config, arguments.out, progress=_progress)
+    except run.Interrupted as stop:
+        print(f"minigan: {stop}", file=sys.stderr)
+        return stop.code
+    picture = max((folder / "samples").glob("step_*.png"))
+    print(f"Done in {time.perf_counter() - started:.0f} s. Open {picture}\n"
+          f"More samples: minigan sample {folder} --n 64 --out samples.png")
+    return 0
+
+
+def _steps(arguments):
+    if arguments.epochs is None:
+        return arguments.steps
+    from . import data, run
+
+    if arguments.steps is not None or arguments.resume is not None:
+        raise ConfigError("--epochs stands for --steps in a new run; give one of them")
+    config = run.configure(**{name: getattr(arguments, name) for name in _CONFIG})
+    size = len(data.load(config.data, data_dir=config.data_dir))
+    return arguments.epochs * -(-size // (config.batch_size * config.n_d))
+
+
+def _progress(records, done, total):
+    from tqdm import tqdm
+
+    bar = tqdm(records, initial=done, total=total, unit="step", disable=None)  # None: no bar where nobody watches
+    for record in bar:
+        if record.step % 10 == 0:
+            bar.set_postfix(L_D=f"{record.loss_d:.3f}", L_G=f"{record.loss_g:.3f}", refresh=False)
+        yield record
+
+
+def _sample(arguments):
+    import numpy as np
+
+    from . import plot, run
+    from .checkpoint import replacing
+
+    if arguments.out.suffix not in (".png", ".npz"):
+        raise ConfigError(f"--out must end in .png or .npz, got {arguments.out}")
+    x = run.sample(arguments.run, arguments.n, arguments.seed)
+    if arguments.out.suffix == ".png":
+        plot.save_samples(arguments.out, x)
+    else:
+        with replacing(arguments.out) as temporary, open(temporary, "wb") as file:
+            np.savez(file, x=x)
+    print(f"{arguments.n} samples in {arguments.out}")
+
+
+def _data(arguments):
+    from . import data
+
+    print(data.fetch(arguments.name, arguments.data_dir))
+
+
+def _gradcheck(arguments):
+    from .gradient_check import gradcheck
+    from .samples import samples
+
+    worst = {}
+    for s in samples(arguments.seed):
+        reports = [gradcheck(s.f, s.inputs, order, seed=arguments.seed) for order in (1, 2)]
+        worst.setdefault(s.operation, []).append(reports)
+    print(f"{'operation':<18}{'first order':>14}{'second order':>14}   worst |analytic − numeric| / max(1, |numeric|)")
+    failed = 0
+    for operation, cases in worst.items():
+        good = all(bool(report) for reports in cases for report in reports)
+        failed += not good
+        errors = [max(reports[i].error for reports in cases) for i in (0, 1)]
+        print(f"{operation:<18}{errors[0]:>14.1e}{errors[1]:>14.1e}   {'right' if good else 'WRONG'}")
+    print(f"{len(worst) - failed} of {len(worst)} operations are right, to first and second order")
+    return 1 if failed else 0
+
+
+# --- arguments ---
+
+_CONFIG = ("data", "model", "objective", "optimizer", "lr", "batch_size", "n_d", "latent_dim", "seed", "device", "data_dir")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """One clear line, without the usage in front of it."""
+        print(f"{self.prog}: {message}. See {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser():
+    from . import data, losses, models, run
+    from .backend import DEVICES
+
+    parser = _Parser(prog="minigan", description="A GAN you can read.")
+    commands = parser.add_subparsers(title="commands", required=True, parser_class=_Parser, metavar="COMMAND")
+
+    def command(name, function, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.set_defaults(command=function)
+        return sub
+
+    def names(values):
+        return ", ".join(values)
+
+    c = run.Config
+    train = command("train", _train, "train a GAN; without arguments on the embedded digits, in about a minute")
+    add = train.add_argument
+    add("--data", help=f"{names(data.NAMES)} (default {c.data})")
+    add("--model", help=f"{names(models.MODELS)} (default {c.model}, for points toy)")
+    add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective})")
+    add("--steps", type=int, metavar="N", help="steps of G (default: by data and model)")
+    add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")
+    add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size})")
+    add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d})")
+    add("--lr", type=float, help=f"learning rate (default {c.lr:g}, or by model)")
+    add("--optimizer", help=f"{names(run.OPTIMISERS)} (default {c.optimizer})")
+    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim})")
+    add("--seed", type=int, help=f"of everything random (default {c.seed})")
+    add("--device", help=f"{names(DEVICES)} (default {c.device})")
+    add("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST, instead of a download")
+    add("--out", metavar="DIR", help="the run's folder (default: runs/ and the next free number)")
+    add("--resume", metavar="RUN", help="go on with the run in this folder, to its own number of steps or to --steps")
+
+    sample = command("sample", _sample, "draw samples from a trained generator")
+    sample.add_argument("run", help="the folder of a run")
+    sample.add_argument("--n", type=int, default=64, help="how many (default 64)")
+    sample.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png, or a .npz that holds x")
+    sample.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+
+    fetch = command("data", _data, "download and verify a data set")
+    fetch.add_argument("name", help="mnist or fashion-mnist")
+    fetch.add_argument("--data-dir", metavar="DIR", help="verify the files in this folder instead")
+
+    check = command("gradcheck", _gradcheck, "check every operation's derivatives against finite differences")
+    check.add_argument("--seed", type=int, default=0, help="of the inputs (default 0)")
+    return parser
