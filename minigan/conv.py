@@ -29,7 +29,7 @@ import numpy as np
 
 from .backend import get_array_module
 from .errors import ConfigError, ShapeError
-from .tensor import as_tensor, index, record, reshape, sum
+from .tensor import as_tensor, index, record, require_same_device, reshape, sum
 
 __all__ = ["conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d"]
 
@@ -271,6 +271,7 @@ def _output_size(op, size, k, s, p):
 
 
 def _require_4d(op, **tensors):
+    require_same_device(op, *tensors.values())
     for name, t in tensors.items():
         if t.ndim != 4:
             raise ShapeError(f"{name} must have four axes, (N, C, H, W) or (out, in, kh, kw)", where=op,

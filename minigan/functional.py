@@ -10,7 +10,6 @@ from .backend import get_array_module
 from .conv import avg_pool2d, conv2d, conv2d_weight, conv_transpose2d, max_pool2d
 from .errors import ConfigError, ShapeError
 from .tensor import (
-    Tensor,
     add,
     as_tensor,
     broadcast_to,
@@ -23,6 +22,7 @@ from .tensor import (
     neg,
     power,
     record,
+    require_same_device,
     reshape,
     scatter,
     sub,
@@ -30,6 +30,7 @@ from .tensor import (
     sum_to,
     swapaxes,
     transpose,
+    value,
 )
 
 __all__ = [
@@ -69,17 +70,14 @@ def abs(x):
 
 
 def maximum(a, b):
-    """y = max(a, b)      ā = ȳ [a ≥ b],  b̄ = ȳ [a < b]      a tie goes to a"""
-    a, b = as_tensor(a), as_tensor(b)
-    first = a.data >= b.data
-    return where(first, a, b)
+    """y = max(a, b)      ā = ȳ [a ≥ b],  b̄ = ȳ [a < b]      a tie goes to a; NaN is passed on"""
+    x, y = value(a, b), value(b, a)
+    return where((x >= y) | (x != x), a, b)
 
 
 def where(mask, a, b):
     """y = a where mask else b          ā = ȳ where mask,  b̄ = ȳ elsewhere;  mask is a constant array of booleans"""
-    xp = get_array_module(mask)
-    values = [v.data if isinstance(v, Tensor) else v for v in (a, b)]
-    return record(xp.where(mask, *values), (a, b),
+    return record(get_array_module(mask).where(mask, value(a, b), value(b, a)), (a, b),
                   lambda g, y: sum_to(where(mask, g, 0.0), a.shape),
                   lambda g, y: sum_to(where(mask, 0.0, g), b.shape))
 
@@ -149,10 +147,16 @@ def mean(x, axis=None, keepdims=False):
 
 
 def var(x, axis=None, keepdims=False):
-    """y = (1/n) Σ (x − mean x)² over `axis`: the biased variance, as normalisation layers use it"""
+    """y = (1/n) Σ (x − mean x)² over `axis`          x̄ = (2/n) ȳ (x − mean x)
+
+    The biased variance, as normalisation layers use it. (The mean's own part of the derivative is Σ (x − mean x) = 0.)
+    """
     x = as_tensor(x)
-    centred = x - mean(x, axis, keepdims=True)
-    return mean(centred * centred, axis, keepdims)
+    mu = x.data.mean(axis=axis, keepdims=True)
+    y = x.xp.square(x.data - mu).mean(axis=axis, keepdims=True)
+    kept, n = y.shape, x.size / max(1, y.size)
+    return record(y if keepdims else y.squeeze(axis), (x,),
+                  lambda g, y: (2 / n) * reshape(g, kept) * (x - mean(x, axis, keepdims=True)))
 
 
 def softmax(x, axis=-1):
@@ -181,6 +185,7 @@ def linear(x, W, b=None):
     if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[1]:
         raise ShapeError("shapes do not fit together", where="linear", expected=f"x (…, {W.shape[-1]}) for W {W.shape}",
                          got=f"x {x.shape}")
+    require_same_device("linear", x, W)
     if x.ndim != 2:
         return reshape(linear(reshape(x, -1, x.shape[-1]), W, b), *x.shape[:-1], W.shape[0])
     data = x.data @ W.data.T

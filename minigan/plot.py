@@ -8,6 +8,7 @@ import csv
 
 import numpy as np
 
+from .backend import to_device, to_numpy
 from .checkpoint import replacing
 from .errors import ShapeError
 from .tensor import Tensor, no_grad
@@ -56,17 +57,17 @@ def points(ax, x_fake, x_real=None):
     ax.legend(loc="upper right", framealpha=0.9)
 
 
-def surface(ax, f, extent, resolution=100):
+def surface(ax, f, extent, resolution=100, device="cpu"):
     """Draw a function of the plane as filled contours on `ax`.
 
     f      : a module or function that maps points (n, 2) to values (n, 1), for example D, or `lambda x: sigmoid(D(x))`
-    extent : (left, right, bottom, top)
+    extent : (left, right, bottom, top);  device : where f computes
     returns: what `figure.colorbar` takes
     """
     u, v = np.linspace(*extent[:2], resolution), np.linspace(*extent[2:], resolution)
     grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2).astype(np.float32)
     with no_grad():
-        values = _array(f(Tensor(grid))).reshape(resolution, resolution)
+        values = _array(f(Tensor(to_device(grid, device)))).reshape(resolution, resolution)
     return ax.contourf(u, v, values, levels=20, cmap="cividis")
 
 
@@ -130,4 +131,4 @@ def save_samples(path, x, x_real=None):
 
 
 def _array(x):
-    return x.numpy() if isinstance(x, Tensor) else np.asarray(x)
+    return x.numpy() if isinstance(x, Tensor) else to_numpy(x)

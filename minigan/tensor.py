@@ -19,8 +19,8 @@ from math import prod
 
 import numpy as np
 
-from .backend import device_of, get_array_module, is_array, to_numpy
-from .errors import GraphError, ShapeError
+from .backend import device_of, get_array_module, is_array, to_device, to_numpy
+from .errors import DeviceError, GraphError, ShapeError
 
 __all__ = [
     "Tensor", "grad", "no_grad", "record", "as_tensor",
@@ -115,7 +115,7 @@ class Tensor:
 
     def assign(self, array):
         """Overwrite the values in place. Gradients through graphs that used the old values then raise."""
-        self.data[...] = array
+        self.data[...] = to_device(array, self.device) if is_array(array) else array
         self.version += 1
 
     def backward(self, gy=None):
@@ -245,6 +245,7 @@ def _initial_cotangent(y, gy):
                              fix="Differentiate y.sum() or a mean, or pass the cotangent gy")
         return Tensor(y.xp.ones_like(y.data))
     gy = as_tensor(gy)
+    require_same_device("grad", y, gy)
     if gy.shape != y.shape:
         raise ShapeError("the cotangent gy must have y's shape", where="grad", expected=y.shape, got=gy.shape)
     return gy
@@ -267,7 +268,7 @@ def _graph(y):
 # --- arithmetic, with NumPy's broadcasting ---
 
 
-def _value(x, beside):
+def value(x, beside):
     """What to compute with. A constant takes the type of the tensor beside it: float32 in, float32 out."""
     if isinstance(x, Tensor):
         return x.data
@@ -279,10 +280,21 @@ def _value(x, beside):
     return x.astype(beside.dtype, copy=False) if isinstance(beside, Tensor) else x
 
 
+def require_same_device(where, *xs):
+    """Raise DeviceError unless all tensors and arrays among `xs` live in one place."""
+    devices = {x.device if isinstance(x, Tensor) else device_of(x) for x in xs if isinstance(x, Tensor) or is_array(x)}
+    if len(devices) > 1:
+        raise DeviceError("arrays live on different devices", where=where, got=" and ".join(sorted(devices)),
+                          fix="Move them to one: network.to(device), minigan.backend.to_device(array, device)")
+
+
 def _binary(f, a, b):
-    a, b = _value(a, b), _value(b, a)
+    a, b = value(a, b), value(b, a)
     try:
         return f(a, b)
+    except TypeError:
+        require_same_device(f.__name__, a, b)
+        raise
     except ValueError as error:
         raise ShapeError("shapes do not fit together", where=f.__name__,
                          got=f"{np.shape(a)} and {np.shape(b)}") from error
@@ -297,7 +309,7 @@ def add(a, b):
 def sub(a, b):
     """y = a − b          ā = ȳ,  b̄ = −ȳ"""
     return record(_binary(operator.sub, a, b), (a, b),
-                  lambda g, y: sum_to(g, a.shape), lambda g, y: sum_to(-g, b.shape))
+                  lambda g, y: sum_to(g, a.shape), lambda g, y: -sum_to(g, b.shape))
 
 
 def mul(a, b):
@@ -320,7 +332,7 @@ def neg(x):
 
 def power(x, p):
     """y = xᵖ             x̄ = ȳ p xᵖ⁻¹      for a number p; write exp(p · log(x)) for an exponent that is a tensor"""
-    x, p = as_tensor(x), _value(p, None)
+    x, p = as_tensor(x), value(p, None)
     if not isinstance(p, (int, float)):
         raise ShapeError("the exponent must be a number", where="power", got=type(p).__name__,
                          fix="For a tensor p write exp(p * log(x))")
@@ -439,7 +451,7 @@ def concatenate(xs, axis=0):
     xs = [as_tensor(x) for x in xs]
     try:
         data = xs[0].xp.concatenate([x.data for x in xs], axis=axis)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError: what CuPy says of tensors without axes
         raise ShapeError("shapes do not fit together", where="concatenate",
                          got=" and ".join(str(x.shape) for x in xs)) from error
     stops = np.cumsum([x.shape[axis] for x in xs]).tolist()
