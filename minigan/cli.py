@@ -97,7 +97,10 @@ def _sample(arguments):
 def _data(arguments):
     from . import data
 
-    print(data.fetch(arguments.name, arguments.data_dir))
+    folder, files = data.fetch(arguments.name, arguments.data_dir)
+    for file in files:
+        print(f"{file.path.name}: {' × '.join(f'{n:,}' for n in file.shape)}, verified")
+    print(f"{arguments.name} is in {folder}")
 
 
 def _gradcheck(arguments):
@@ -151,7 +154,7 @@ def _parser():
     train = command("train", _train, "train a GAN; without arguments on the embedded digits, in about a minute")
     add = train.add_argument
     add("--data", help=f"{names(data.NAMES)} (default {c.data})")
-    add("--model", help=f"{names(models.MODELS)} (default {c.model}, for points toy)")
+    add("--model", help=f"{names(models.MODELS)} (default {c.model}; for points mlp)")
     add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective})")
     add("--steps", type=int, metavar="N", help="steps of G (default: by data and model)")
     add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")

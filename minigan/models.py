@@ -127,7 +127,7 @@ def dcgan_bn_discriminator(image_shape=(1, 28, 28), rng=None):
 
 
 def toy_generator(latent_dim=2, point_shape=(2,), rng=None):
-    """A G for points in the plane: latent → 128 → 128 → 2, leaky ReLU 0.2, linear output.
+    """The MLP G for points in the plane: latent → 128 → 128 → 2, leaky ReLU 0.2, linear output.
 
     (N, latent_dim) → (N, 2)
     """
@@ -140,7 +140,7 @@ def toy_generator(latent_dim=2, point_shape=(2,), rng=None):
 
 
 def toy_discriminator(point_shape=(2,), rng=None):
-    """A D for points in the plane: 2 → 128 → 128 → 1, leaky ReLU 0.2.
+    """The MLP D for points in the plane: 2 → 128 → 128 → 1, leaky ReLU 0.2.
 
     (N, 2) → (N, 1)
     """
@@ -160,24 +160,26 @@ def _quarter(image_shape):
     return C, H // 4, W // 4
 
 
+# name: (generator, discriminator) of images, and of points
 MODELS = {
-    "mlp": (mlp_generator, mlp_discriminator),
-    "dcgan": (dcgan_generator, dcgan_discriminator),
-    "dcgan-bn": (dcgan_bn_generator, dcgan_bn_discriminator),
-    "toy": (toy_generator, toy_discriminator),
+    "mlp": ((mlp_generator, mlp_discriminator), (toy_generator, toy_discriminator)),
+    "dcgan": ((dcgan_generator, dcgan_discriminator), None),
+    "dcgan-bn": ((dcgan_bn_generator, dcgan_bn_discriminator), None),
 }
 
 
 def build(name, latent_dim, sample_shape, rng=None):
     """The pair (G, D) of a model in `MODELS`, for samples of `sample_shape`: (C, H, W) for images, (2,) for points.
 
-    Raises ConfigError for an unknown name, or if a model for images is asked to make points, or the other way round.
+    Raises ConfigError for an unknown name, or if a convolutional model is asked to make points.
     """
     if name not in MODELS:
         raise ConfigError("unknown model", expected=", ".join(MODELS), got=repr(name))
-    if (name == "toy") != (len(sample_shape) == 1):
-        raise ConfigError("the model does not make such samples", where=f"model '{name}'", got=f"samples of shape {sample_shape}",
-                          fix="Points take the model 'toy'; images 'mlp', 'dcgan' or 'dcgan-bn'")
-    generator, discriminator = MODELS[name]
+    of_images, of_points = MODELS[name]
+    pair = of_points if len(sample_shape) == 1 else of_images
+    if pair is None:
+        raise ConfigError("the model makes images only", where=f"model '{name}'",
+                          got=f"samples of shape {tuple(sample_shape)}", fix="For points use the model 'mlp'")
+    generator, discriminator = pair
     rng = np.random.default_rng(rng)
     return generator(latent_dim, sample_shape, rng), discriminator(sample_shape, rng)

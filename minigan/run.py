@@ -56,12 +56,11 @@ PRESETS = {
     "digits": {},
     "mnist": {"steps": 2814},
     "fashion-mnist": {"steps": 2814},
-    "ring": {"model": "toy", "steps": 5000, "batch_size": 256, "latent_dim": 2},
-    "grid": {"model": "toy", "steps": 10000, "batch_size": 256, "latent_dim": 2},
+    "ring": {"model": "mlp", "steps": 5000, "batch_size": 256, "latent_dim": 2},
+    "grid": {"model": "mlp", "steps": 10000, "batch_size": 256, "latent_dim": 2},
     "mlp": {"lr": 2e-4},
     "dcgan": {"lr": 2e-4},
     "dcgan-bn": {},
-    "toy": {},
 }
 
 
@@ -133,7 +132,7 @@ class Run:
 
     def samples(self, n=None):
         """Samples from the fixed noise of the run's pictures: always the same z, whatever was trained in between."""
-        n = n or (POINTS if self.config.model == "toy" else GRID)
+        n = n or (POINTS if self.x_real.ndim == 2 else GRID)
         rng = random_streams(self.config.seed, *STREAMS)["samples"]
         return generate(self.G, rng.standard_normal((n, self.config.latent_dim), dtype=np.float32), self.config.device)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import ConfigError, ShapeError
-from ..functional import mean, reshape
+from ..functional import mean, reshape, var
 from ..tensor import as_tensor
 from .module import Module, Parameter
 
@@ -56,15 +56,13 @@ class _BatchNorm(Module):
             if n < 2:
                 raise ShapeError("a batch with one value per channel has no variance", where=type(self).__name__,
                                  got=f"shape {x.shape}", fix="Use a larger batch, or .eval() for single samples")
-            mu = mean(x, axes, keepdims=True)
-            centred = x - mu
-            v = mean(centred * centred, axes, keepdims=True)
+            mu, v = mean(x, axes, keepdims=True), var(x, axes, keepdims=True)
             self._track(mu.data.reshape(C), v.data.reshape(C) * (n / (n - 1)))
         else:
-            centred = x - self.running_mean.reshape(per_channel)
-            v = as_tensor(self.running_var.reshape(per_channel))
-        scale = reshape(self.weight, per_channel) * (v + self.eps) ** -0.5  # one factor for each channel
-        return centred * scale + reshape(self.bias, per_channel)
+            mu, v = (as_tensor(r.reshape(per_channel)) for r in (self.running_mean, self.running_var))
+        # y = scale · x + shift: one multiplication and one addition for each element, however many go into the two.
+        scale = reshape(self.weight, per_channel) * (v + self.eps) ** -0.5
+        return x * scale + (reshape(self.bias, per_channel) - mu * scale)
 
     def _track(self, batch_mean, batch_var):
         for running, batch in ((self.running_mean, batch_mean), (self.running_var, batch_var)):

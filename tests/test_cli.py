@@ -1,0 +1,121 @@
+"""The command line: what it prints, what it writes, how it fails."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from minigan import functional, samples
+from minigan.cli import main
+
+QUICK = ["--model", "mlp", "--steps", "4", "--batch-size", "16"]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    assert main(["train", *QUICK]) == 0
+    return "runs/001"
+
+
+def test_train_ends_by_naming_the_picture(capsys):
+    assert main(["train", *QUICK]) == 0
+    assert "Open runs/001/samples/step_000004.png" in capsys.readouterr().out
+    assert imread("runs/001/samples/step_000004.png").std() > 0.01
+
+
+def test_epochs_stand_for_steps():
+    assert main(["train", "--model", "mlp", "--epochs", "1", "--batch-size", "600"]) == 0
+    assert Path("runs/001/log.csv").read_text().count("\n") == 1 + 3  # 1,797 / 600, rounded up
+
+
+@pytest.mark.parametrize("data", ["ring", "grid"])
+def test_points_are_trained_and_drawn(data):
+    assert main(["train", "--data", data, "--steps", "3", "--batch-size", "16"]) == 0
+    assert imread("runs/001/samples/step_000003.png").std() > 0.01
+
+
+def test_resume_goes_on(trained):
+    assert main(["train", "--resume", trained, "--steps", "6"]) == 0
+    assert Path("runs/001/log.csv").read_text().count("\n") == 1 + 6
+
+
+def test_sample_writes_an_npz_of_images(trained):
+    assert main(["sample", trained, "--n", "7", "--out", "x.npz"]) == 0
+    x = np.load("x.npz")["x"]
+    assert x.shape == (7, 1, 8, 8) and x.dtype == np.float32 and np.abs(x).max() <= 1
+
+
+def test_sample_writes_a_picture(trained):
+    assert main(["sample", trained, "--n", "9", "--out", "x.png"]) == 0
+    assert imread("x.png").shape[0] == 3 * 9 * 7 - 7
+
+
+def test_gradcheck_lists_every_operation_as_right(capsys):
+    assert main(["gradcheck"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines[1:-1]} == set(functional.__all__)
+    assert all(line.endswith("right") for line in lines[1:-1])
+
+
+def test_gradcheck_fails_when_an_operation_is_wrong(capsys, monkeypatch):
+    from minigan.tensor import record
+
+    wrong = samples.Sample("tanh", "", lambda x: record(np.tanh(x.data), (x,), lambda g, y: g * (1 + y * y)), (np.ones((2, 3)),))
+    monkeypatch.setattr(samples, "samples", lambda seed: [wrong])
+    assert main(["gradcheck"]) == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["train", "--model", "vae"], "unknown model (expected mlp, dcgan, dcgan-bn, got 'vae')"),
+    (["train", "--data", "cifar"], "unknown data"),
+    (["train", "--objective", "wgann"], "unknown objective (expected bce, non-saturating, lsgan"),
+    (["train", "--lr", "-1"], "lr is out of range (expected a number > 0, got -1.0)"),
+    (["train", "--lr", "nan"], "lr is out of range"),
+    (["train", "--batch-size", "5000"], "larger than the data set"),
+    (["train", "--data", "ring", "--model", "dcgan"], "makes images only"),
+    (["train", "--data", "mnist", "--data-dir", "nowhere"], "no such folder"),
+    (["train", "--resume", "nowhere"], "no such checkpoint"),
+    (["train", "--epochs", "1", "--steps", "2"], "give one of them"),
+    (["sample", "nowhere", "--out", "x.png"], "no such checkpoint"),
+    (["sample", "nowhere", "--out", "x.gif"], "must end in .png or .npz"),
+    (["data", "cifar"], "mnist or fashion-mnist"),
+])
+def test_a_fault_is_one_clear_line_and_writes_nothing(arguments, message, capsys, tmp_path):
+    assert main(arguments) == 1
+    errors = capsys.readouterr().err
+    assert message in errors and errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["train", "--lr", "fast"], ["train", "--steps", "1.5"], ["sample"], ["fly"], []])
+def test_arguments_that_cannot_be_parsed_are_one_line_and_exit_2(arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("minigan") and errors.count("\n") == 1
+
+
+def test_an_unwritable_place_is_named(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert main(["train", *QUICK, "--out", "file/run"]) == 1
+    assert "file" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(ValueError, match="unknown model"):
+        main(["train", "--model", "vae", "--debug"])
+
+
+def test_importing_minigan_does_not_import_matplotlib():
+    code = "import sys, minigan; assert not [m for m in sys.modules if m.startswith(('matplotlib', 'tqdm', 'scipy'))]"
+    subprocess.run([sys.executable, "-c", code], check=True)

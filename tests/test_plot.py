@@ -1,0 +1,73 @@
+"""Pictures: what is drawn where, and that files are pictures."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+import minigan as mg
+from minigan import plot
+from minigan.errors import ShapeError
+
+
+def test_tile_puts_image_k_in_row_k_div_columns_and_column_k_mod_columns():
+    x = np.linspace(-1, 1, 6).reshape(6, 1, 1, 1) * np.ones((6, 1, 2, 3))
+    picture = plot.tile(x, columns=3, gap=1)
+    assert picture.shape == (2 * 3 - 1, 3 * 4 - 1)
+    np.testing.assert_allclose(picture[0::3, 0::4], np.linspace(0, 1, 6).reshape(2, 3), atol=1e-6)
+
+
+def test_tile_keeps_colour():
+    x = np.stack([np.ones((2, 2)), -np.ones((2, 2)), np.zeros((2, 2))])[None]
+    np.testing.assert_allclose(plot.tile(x), np.broadcast_to([1, 0, 0.5], (2, 2, 3)))
+
+
+def test_tile_without_a_gap():
+    assert plot.tile(np.zeros((4, 1, 5, 7)), gap=0).shape == (10, 14)
+
+
+def test_tile_clips_to_black_and_white():
+    assert plot.tile(np.array([-3.0, 3.0]).reshape(2, 1, 1, 1), columns=2, gap=0).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (4, 2, 8, 8), (0, 1, 8, 8)])
+def test_what_is_no_image_is_refused(shape):
+    with pytest.raises(ShapeError, match=r"plot\.tile: not images"):
+        plot.tile(np.zeros(shape))
+
+
+def test_saved_samples_of_images_are_an_enlarged_grid(tmp_path):
+    x = -np.ones((4, 1, 8, 8))
+    x[0] = 1
+    plot.save_samples(tmp_path / "a.png", x)
+    picture = imread(tmp_path / "a.png")
+    assert picture.shape[:2] == (17 * 7, 17 * 7)
+    assert picture[0, 0, 0] == 1 and picture[-1, -1, 0] == 0
+
+
+def test_saved_samples_of_points_are_a_picture(tmp_path):
+    rng = np.random.default_rng(0)
+    plot.save_samples(tmp_path / "a.png", rng.normal(size=(50, 2)), rng.normal(size=(50, 2)))
+    assert imread(tmp_path / "a.png").std() > 0.01
+
+
+def test_surface_draws_the_function_where_it_is():
+    ax = Figure().subplots()
+    contours = plot.surface(ax, lambda x: x[:, :1] * 2.0, extent=(-1, 1, 0, 3))
+    assert ax.get_xlim() == (-1, 1) and ax.get_ylim() == (0, 3)
+    assert contours.get_clim() == pytest.approx((-2, 2), abs=0.3)
+
+
+def test_curves_draw_every_column_with_labelled_axes():
+    log = {name: [float(i) for i in range(100)] for name in ("step", "loss_d", "loss_g", "d_real", "d_fake")}
+    axes = Figure().subplots(1, 2)
+    plot.curves(axes, log)
+    assert [text.get_text() for ax in axes for text in ax.get_legend().get_texts()] == ["$L_D$", "$L_G$", "D(x)", "D(G(z))"]
+    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in axes)
+
+
+def test_images_and_points_draw_on_the_given_axes():
+    axes = Figure().subplots(1, 2)
+    plot.images(axes[0], mg.Tensor(np.zeros((4, 1, 8, 8))))
+    plot.points(axes[1], mg.Tensor(np.zeros((4, 2))), np.ones((4, 2)))
+    assert axes[0].get_images() and len(axes[1].collections) == 2
