@@ -124,7 +124,8 @@ def _gradcheck(arguments):
 
 # --- arguments ---
 
-_CONFIG = ("data", "model", "objective", "optimizer", "lr", "batch_size", "n_d", "latent_dim", "seed", "device", "data_dir")
+_CONFIG = ("data", "model", "objective", "optimizer", "lr", "batch_size", "n_d", "latent_dim", "seed", "device",
+           "data_dir")
 
 
 class _Parser(argparse.ArgumentParser):

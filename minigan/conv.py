@@ -39,7 +39,9 @@ _COLUMNS = 500_000
 
 
 def conv2d(x, W, b=None, stride=1, padding=0):
-    r"""Cross-correlation of images with kernels: $y_{n,o,i,j} = b_o + \sum_{c,k,l} W_{o,c,k,l}\, x_{n,c,si+k-p,sj+l-p}$.
+    r"""Cross-correlation of images with kernels.
+
+    $$y_{n,o,i,j} = b_o + \sum_{c,k,l} W_{o,c,k,l}\, x_{n,c,si+k-p,sj+l-p}$$
 
     x : (N, C, H, W);  W : (O, C, kh, kw);  b : (O,) or None;  stride, padding : an int or a pair
     returns : (N, O, OH, OW) with OH = ⌊(H + 2p − kh)/s⌋ + 1
@@ -47,7 +49,7 @@ def conv2d(x, W, b=None, stride=1, padding=0):
     Raises ShapeError if the channels differ or the kernel does not fit into the padded image.
     """
     x, W = as_tensor(x), as_tensor(W)
-    s, p = _stride(stride), _padding(padding)
+    s, p = _stride("conv2d", stride), _padding("conv2d", padding)
     _require_4d("conv2d", x=x, W=W)
     if x.shape[1] != W.shape[1]:
         raise ShapeError("channels differ", where="conv2d", expected=f"x with {W.shape[1]} channels, for W {W.shape}",
@@ -60,14 +62,16 @@ def conv2d(x, W, b=None, stride=1, padding=0):
     image, kernel = _channels_last(x.data, p), _kernel_rows(W.data)
     for batch in _slices(x.shape[0], OH * OW * kernel.shape[0]):
         x.xp.matmul(_unfold(image[batch], k, s, (OH, OW)), kernel, out=y[batch].reshape(-1, W.shape[0]))
-    return record(_channels_first(_plus_bias(y, b)), (x, W, b),
+    return record(_channels_first(_plus_bias("conv2d", y, b)), (x, W, b),
                   lambda g, y: conv_transpose2d(g, W, None, s, p, rest),
                   lambda g, y: conv2d_weight(x, g, k, s, p),
                   lambda g, y: sum(g, (0, 2, 3)))
 
 
 def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
-    r"""The adjoint of `conv2d` in its image: $\langle \mathrm{conv\_transpose2d}(y, W), x\rangle = \langle y, \mathrm{conv2d}(x, W)\rangle$.
+    r"""The adjoint of `conv2d` in its image.
+
+    $$\langle \mathrm{conv\_transpose2d}(y, W),\ x\rangle = \langle y,\ \mathrm{conv2d}(x, W)\rangle$$
 
     y : (N, O, OH, OW);  W : (O, C, kh, kw), "in" before "out";  b : (C,) or None
     output_padding : an int or a pair below the stride, chooses among the sizes that `conv2d` maps to OH
@@ -76,7 +80,8 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
     Raises ShapeError if the channels differ, ConfigError if output_padding is not below the stride.
     """
     y, W = as_tensor(y), as_tensor(W)
-    s, p, op = _stride(stride), _padding(padding), _padding(output_padding, "output_padding")
+    s, p = _stride("conv_transpose2d", stride), _padding("conv_transpose2d", padding)
+    op = _padding("conv_transpose2d", output_padding, "output_padding")
     _require_4d("conv_transpose2d", x=y, W=W)
     if op[0] >= s[0] or op[1] >= s[1]:
         raise ConfigError("output_padding only chooses among the sizes that a stride makes ambiguous",
@@ -87,7 +92,8 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
     (N, O, OH, OW), (C, *k) = y.shape, W.shape[1:]
     size = tuple((n - 1) * s[i] - 2 * p[i] + k[i] + op[i] for i, n in enumerate((OH, OW)))
     if min(size) < 1:
-        raise ShapeError("the output would be empty", where="conv_transpose2d", got=f"x {y.shape}, W {W.shape}, padding {p}")
+        raise ShapeError("the output would be empty", where="conv_transpose2d",
+                         got=f"x {y.shape}, W {W.shape}, padding {p}")
 
     xp, dtype = y.xp, _common_type(y, W)
     x = xp.zeros((N, _padded(size[0], p[0], s[0]), _padded(size[1], p[1], s[1]), C), dtype=dtype)
@@ -95,14 +101,16 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
     for batch in _slices(N, OH * OW * kernel.shape[1]):
         _fold(rows[batch].reshape(-1, O) @ kernel, x[batch], k, s, (OH, OW))
     x = x[:, p[0]:p[0] + size[0], p[1]:p[1] + size[1]]
-    return record(_channels_first(_plus_bias(x, b)), (y, W, b),
+    return record(_channels_first(_plus_bias("conv_transpose2d", x, b)), (y, W, b),
                   lambda g, x: conv2d(g, W, None, s, p),
                   lambda g, x: conv2d_weight(g, y, k, s, p),
                   lambda g, x: sum(g, (0, 2, 3)))
 
 
 def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
-    r"""The gradient of $\langle \mathrm{conv2d}(x, W), y\rangle$ in W: $\bar W_{o,c,k,l} = \sum_{n,i,j} y_{n,o,i,j}\, x_{n,c,si+k-p,sj+l-p}$.
+    r"""The gradient of $\langle \mathrm{conv2d}(x, W), y\rangle$ in W.
+
+    $$\bar W_{o,c,k,l} = \sum_{n,i,j} y_{n,o,i,j}\, x_{n,c,si+k-p,sj+l-p}$$
 
     x : (N, C, H, W);  y : (N, O, OH, OW);  kernel_size : an int or a pair (a stride leaves it ambiguous)
     returns : (O, C, kh, kw)
@@ -110,11 +118,12 @@ def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
     Raises ShapeError if y does not have the shape of `conv2d(x, W)`.
     """
     x, y = as_tensor(x), as_tensor(y)
-    k, s, p = _pair(kernel_size), _stride(stride), _padding(padding)
+    k, s, p = _pair(kernel_size), _stride("conv2d_weight", stride), _padding("conv2d_weight", padding)
     _require_4d("conv2d_weight", x=x, y=y)
     (N, C, H, W), (_, O, OH, OW) = x.shape, y.shape
     if y.shape != (expected := (N, O, *_output_size("conv2d_weight", (H, W), k, s, p))):
-        raise ShapeError("y does not have the shape of conv2d(x, W)", where="conv2d_weight", expected=expected, got=y.shape)
+        raise ShapeError("y does not have the shape of conv2d(x, W)", where="conv2d_weight", expected=expected,
+                         got=y.shape)
     rest = tuple((n + 2 * p[i] - k[i]) % s[i] for i, n in enumerate((H, W)))
 
     image, rows = _channels_last(x.data, p), _channels_last(y.data).reshape(N, OH * OW, O)
@@ -131,13 +140,16 @@ def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0):
-    r"""The largest value of every window: $y_{n,c,i,j} = \max_{k,l} x_{n,c,si+k-p,sj+l-p}$, outside the image $-\infty$.
+    r"""The largest value of every window; outside the image lies −∞.
+
+    $$y_{n,c,i,j} = \max_{k,l}\ x_{n,c,si+k-p,sj+l-p}$$
 
     x : (N, C, H, W);  stride : the kernel's size by default;  padding : at most half the kernel
     returns : (N, C, OH, OW). The gradient goes to the largest element, the first of equal ones.
     """
     x = as_tensor(x)
-    k, s, p = _pair(kernel_size), _stride(kernel_size if stride is None else stride), _padding(padding)
+    k, p = _pair(kernel_size), _padding("max_pool2d", padding)
+    s = k if stride is None else _stride("max_pool2d", stride)
     _require_4d("max_pool2d", x=x)
     if 2 * p[0] > k[0] or 2 * p[1] > k[1]:
         raise ConfigError("a window could lie outside the image", where="max_pool2d",
@@ -148,20 +160,26 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     windows = _windows(_channels_last(x.data, p, -np.inf), k, s, (OH, OW)).reshape(N, OH, OW, k[0] * k[1], C)
     best = _channels_first(windows.argmax(axis=3))  # (N, C, OH, OW), the place within each window
     n, c, i, j = xp.ogrid[:N, :C, :OH, :OW]
-    return index(x, (n, c, i * s[0] - p[0] + best // k[1], j * s[1] - p[1] + best % k[1]))
+    i, j = i * s[0] - p[0] + best // k[1], j * s[1] - p[1] + best % k[1]
+    # Outside the image only where the whole window is −inf; then the nearest pixel inside is −inf as well.
+    return index(x, (n, c, xp.clip(i, 0, H - 1), xp.clip(j, 0, W - 1)))
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0):
-    r"""The mean of every window: $y_{n,c,i,j} = \frac{1}{k_h k_w} \sum_{k,l} x_{n,c,si+k-p,sj+l-p}$, outside the image 0.
+    r"""The mean of every window; outside the image lies 0.
+
+    $$y_{n,c,i,j} = \frac{1}{k_h k_w} \sum_{k,l} x_{n,c,si+k-p,sj+l-p}$$
 
     x : (N, C, H, W);  stride : the kernel's size by default
     returns : (N, C, OH, OW). It is the convolution of each channel by itself with a constant kernel.
     """
-    x, k = as_tensor(x), _pair(kernel_size)
+    x, k, p = as_tensor(x), _pair(kernel_size), _padding("avg_pool2d", padding)
+    s = k if stride is None else _stride("avg_pool2d", stride)
     _require_4d("avg_pool2d", x=x)
     N, C, H, W = x.shape
+    _output_size("avg_pool2d", (H, W), k, s, p)
     mean = x.xp.full((1, 1, *k), 1 / (k[0] * k[1]), dtype=x.dtype)
-    y = conv2d(reshape(x, N * C, 1, H, W), mean, None, k if stride is None else stride, padding)
+    y = conv2d(reshape(x, N * C, 1, H, W), mean, None, s, p)
     return reshape(y, N, C, *y.shape[2:])
 
 
@@ -222,11 +240,11 @@ def _kernel_rows(W):
     return W.transpose(2, 3, 1, 0).reshape(-1, W.shape[0])
 
 
-def _plus_bias(y, b):
+def _plus_bias(op, y, b):
     """Add the bias (one number a channel, the last axis) in place: y is fresh, nobody else has seen it."""
     if b is not None:
         if b.shape != y.shape[3:]:
-            raise ShapeError("the bias has one number for each output channel", where="convolution",
+            raise ShapeError("the bias has one number for each output channel", where=op,
                              expected=y.shape[3:], got=b.shape)
         y += as_tensor(b).data
     return y
@@ -247,23 +265,28 @@ def _padded(size, p, s):
 
 
 def _pair(v):
-    return (int(v), int(v)) if np.ndim(v) == 0 else tuple(v)
+    return (v, v) if np.ndim(v) == 0 else tuple(v)
 
 
-def _stride(stride):
-    if min(_pair(stride)) < 1:
-        raise ConfigError("the stride must be positive", where="convolution", expected="ints ≥ 1", got=stride)
-    return _pair(stride)
+def _stride(op, stride):
+    return _whole_numbers(op, "stride", stride, 1, "must be positive")
 
 
-def _padding(padding, name="padding"):
-    if min(_pair(padding)) < 0:
-        raise ConfigError(f"{name} cannot be negative", where="convolution", expected="ints ≥ 0", got=padding)
-    return _pair(padding)
+def _padding(op, padding, name="padding"):
+    return _whole_numbers(op, name, padding, 0, "cannot be negative")
+
+
+def _whole_numbers(op, name, v, least, otherwise):
+    pair = _pair(v)
+    if len(pair) != 2 or not all(isinstance(n, (int, np.integer)) for n in pair):
+        raise ConfigError(f"{name} must be an int or a pair of ints", where=op, got=v)
+    if min(pair) < least:
+        raise ConfigError(f"{name} {otherwise}", where=op, expected=f"ints ≥ {least}", got=v)
+    return tuple(int(n) for n in pair)
 
 
 def _output_size(op, size, k, s, p):
-    out = tuple((n + 2 * p[i] - k[i]) // s[i] + 1 for i, n in enumerate(size))
+    out = tuple((n + 2 * p[i] - k[i]) // s[i] + 1 if k[i] else 0 for i, n in enumerate(size))
     if min(out) < 1 or min(k) < 1:
         raise ShapeError("the kernel does not fit into the padded image", where=op,
                          got=f"image {size}, padding {p}, kernel {k}")

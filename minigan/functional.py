@@ -12,6 +12,7 @@ from .errors import ConfigError, ShapeError
 from .tensor import (
     add,
     as_tensor,
+    attempt,
     broadcast_to,
     cast,
     concatenate,
@@ -71,13 +72,15 @@ def abs(x):
 
 def maximum(a, b):
     """y = max(a, b)      ā = ȳ [a ≥ b],  b̄ = ȳ [a < b]      a tie goes to a; NaN is passed on"""
-    x, y = value(a, b), value(b, a)
-    return where((x >= y) | (x != x), a, b)
+    def first(a, b):
+        return (a >= b) | (a != a)
+
+    return where(attempt("maximum", first, value(a, b), value(b, a)), a, b)
 
 
 def where(mask, a, b):
     """y = a where mask else b          ā = ȳ where mask,  b̄ = ȳ elsewhere;  mask is a constant array of booleans"""
-    return record(get_array_module(mask).where(mask, value(a, b), value(b, a)), (a, b),
+    return record(attempt("where", get_array_module(mask).where, mask, value(a, b), value(b, a)), (a, b),
                   lambda g, y: sum_to(where(mask, g, 0.0), a.shape),
                   lambda g, y: sum_to(where(mask, 0.0, g), b.shape))
 
@@ -121,7 +124,9 @@ def leaky_relu(x, slope=0.2):
     Source : Maas et al. 2013; slope 0.2 as in documents 001 §5.1 and 004 §4 (TensorFlow's default then).
     """
     x = as_tensor(x)
-    if not 0 <= slope < 1:
+    if slope == 0:
+        return relu(x)  # 0 · inf would be NaN
+    if not 0 < slope < 1:
         raise ConfigError("the slope is out of range", where="leaky_relu", expected="0 ≤ slope < 1", got=slope)
     return record(x.xp.maximum(x.data, slope * x.data), (x,), lambda g, y: leak(g, y, slope))
 
@@ -185,6 +190,8 @@ def linear(x, W, b=None):
     if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[1]:
         raise ShapeError("shapes do not fit together", where="linear", expected=f"x (…, {W.shape[-1]}) for W {W.shape}",
                          got=f"x {x.shape}")
+    if b is not None and b.shape != W.shape[:1]:
+        raise ShapeError("the bias has one number for each output", where="linear", expected=W.shape[:1], got=b.shape)
     require_same_device("linear", x, W)
     if x.ndim != 2:
         return reshape(linear(reshape(x, -1, x.shape[-1]), W, b), *x.shape[:-1], W.shape[0])
@@ -197,6 +204,8 @@ def linear(x, W, b=None):
 def pad2d(x, padding):
     """y = x with `padding` zeros around its last two axes          x̄ = ȳ, cropped"""
     x, p = as_tensor(x), padding
+    if x.ndim < 2:
+        raise ShapeError("x needs two axes to be padded", where="pad2d", expected="(…, H, W)", got=x.shape)
     inside = (Ellipsis, slice(p, p + x.shape[-2]), slice(p, p + x.shape[-1]))
     return scatter(x, inside, (*x.shape[:-2], x.shape[-2] + 2 * p, x.shape[-1] + 2 * p))
 
@@ -207,6 +216,8 @@ def upsample2d(x, factor=2):
     x : (N, C, H, W);  returns (N, C, factor·H, factor·W)
     """
     x = as_tensor(x)
+    if x.ndim != 4:
+        raise ShapeError("x must be images", where="upsample2d", expected="(N, C, H, W)", got=x.shape)
     N, C, H, W = x.shape
     y = broadcast_to(reshape(x, N, C, H, 1, W, 1), (N, C, H, factor, W, factor))
     return reshape(y, N, C, factor * H, factor * W)

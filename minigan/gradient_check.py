@@ -3,7 +3,8 @@ r"""Is a derivative right? The analytic one against central differences, to firs
 First order. Let $y = f(x_1, \dots)$ and let $g$ be a random cotangent of mixed signs. The number
 $L = \langle g, f(x)\rangle$ has the gradient $\bar x = g \cdot \partial y/\partial x$ that `grad` computes, and
 
-$$\frac{\partial L}{\partial x_i} \approx \frac{\langle g,\ f(x + \varepsilon e_i) - f(x - \varepsilon e_i)\rangle}{2\varepsilon}$$
+$$\frac{\partial L}{\partial x_i} \approx
+  \frac{\langle g,\ f(x + \varepsilon e_i) - f(x - \varepsilon e_i)\rangle}{2\varepsilon}$$
 
 Second order. The gradient is itself a function, $(x, g) \mapsto \bar x$; with a random $v$, the number
 $\langle v, \bar x(x, g)\rangle$ is differentiated in $x$ and in $g$, and compared in the same way.
@@ -113,7 +114,8 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
     analytic = grad(_output(f, xs), xs, g, allow_unused=True)
     tolerances = [a if a is not None else b for a, b in zip((rtol, atol), TOLERANCES[order])]
     return Report(order, [
-        _compare(lambda: _output(f, xs).data, g.data, x, to_numpy(gx.data), name, rng, eps, tolerances, max_elements, directions)
+        _compare(lambda: _output(f, xs).data, g.data, x, to_numpy(gx.data), name, rng, eps, tolerances, max_elements,
+                 directions)
         for x, gx, name in zip(xs, analytic, names)
     ])
 

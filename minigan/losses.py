@@ -166,7 +166,8 @@ def _labels(scores, y):
     y = xp.asarray(y, dtype=scores.dtype)
     if y.shape != scores.shape:
         raise ShapeError("labels and scores must have the same shape", where="binary cross entropy",
-                         expected=scores.shape, got=y.shape, fix="They would broadcast to a wrong loss; reshape the labels")
+                         expected=scores.shape, got=y.shape,
+                         fix="They would broadcast to a wrong loss; reshape the labels")
     return y
 
 

@@ -67,7 +67,8 @@ def mlp_discriminator(image_shape=(1, 28, 28), rng=None):
 def dcgan_generator(latent_dim=100, image_shape=(1, 28, 28), rng=None):
     """N2, the convolutional G of document 001 §5.1, with PyTorch's initial weights.
 
-    Two transposed convolutions double the size twice: (N, latent_dim) → (N, 128, H/4, W/4) → (N, 64, H/2, W/2) → (N, C, H, W).
+    Two transposed convolutions double the size twice:
+    (N, latent_dim) → (N, 128, H/4, W/4) → (N, 64, H/2, W/2) → (N, C, H, W).
     """
     C, h, w = _quarter(image_shape)
     rng = np.random.default_rng(rng)

@@ -26,8 +26,8 @@ class Optimiser:
     def __init__(self, params, lr):
         self.params = list(params)
         if not self.params or not all(isinstance(p, Tensor) for p in self.params):
-            raise ConfigError("an optimiser needs a list of parameters", where=type(self).__name__, got=repr(params)[:60],
-                              fix="Pass network.parameters()")
+            raise ConfigError("an optimiser needs a list of parameters", where=type(self).__name__,
+                              got=repr(params)[:60], fix="Pass network.parameters()")
         self.lr = _in_range(self, "lr", lr, 0, above=True)
         self.t = 0
         self.state = {name: [p.xp.zeros_like(p.data) for p in self.params] for name in self.slots}
@@ -65,7 +65,7 @@ class Optimiser:
             if own.dtype != p.dtype or device_of(own) != p.device:
                 raise ConfigError("the parameters were moved or converted after the optimiser was made", where=where,
                                   expected=f"{own.dtype} on {device_of(own)}", got=f"{p.dtype} on {p.device}",
-                                  fix="Make the optimiser after network.to(device) and after loading another float type")
+                                  fix="Make the optimiser after network.to(device) or after loading another float type")
         return arrays
 
     def zero_grad(self):
@@ -87,8 +87,8 @@ class Optimiser:
         problems += [f"{k} has shape {np.shape(state[k])}, expected {own[k].shape}"
                      for k in own if k in state and np.shape(state[k]) != own[k].shape]
         if problems:
-            raise CheckpointError("the state does not fit this optimiser; nothing was loaded", where=type(self).__name__,
-                                  got="; ".join(problems))
+            raise CheckpointError("the state does not fit this optimiser; nothing was loaded",
+                                  where=type(self).__name__, got="; ".join(problems))
         self.t = int(state["t"])
         for name in self.slots:
             self.state[name] = [to_device(np.array(state[f"{name}.{i}"]), p.device) for i, p in enumerate(self.params)]

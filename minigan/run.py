@@ -143,7 +143,8 @@ class Run:
     def meta(self):
         """What there is to save besides arrays: configuration, step, random states, place in the data."""
         streams = {name: stream.bit_generator.state for name, stream in self.streams.items() if name != "batches"}
-        return {"config": asdict(self.config), "step": self.step, "streams": streams, "batches": self.batches.state_dict()}
+        return {"config": asdict(self.config), "step": self.step, "streams": streams,
+                "batches": self.batches.state_dict()}
 
     def restore(self, parts, meta):
         """Take over what `parts` and `meta` gave."""

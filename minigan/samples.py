@@ -42,9 +42,8 @@ def samples(seed=0):
     mask = rng.random((3, 5)) < 0.5
     signs = nonzero(3, 5)
     repeats = np.array([2, 0, 2, 1, 2])
-    x, W, b = normal(2, 3, 7, 5), normal(5, 3, 3, 2), normal(5)
-    y, V, c = normal(2, 5, 3, 7), normal(5, 3, 3, 2), normal(3)
-    out = F.conv2d(x, W, None, (2, 1), (1, 0)).shape
+    # conv2d(x, W) has the shape of y at stride (1, 2) and padding (1, 0).
+    x, W, y, b, c = normal(3, 2, 7, 5), normal(7, 2, 5, 3), normal(3, 7, 5, 2), normal(7), normal(2)
 
     return [Sample(*sample) for sample in [
         ("add", "broadcast", F.add, (normal(3, 5), normal(2, 1, 5))),
@@ -96,12 +95,12 @@ def samples(seed=0):
         ("linear", "three axes", F.linear, (normal(7, 3, 5), normal(2, 5), normal(2))),
         ("pad2d", "", lambda x: F.pad2d(x, 1), (normal(2, 3, 5),)),
         ("upsample2d", "", lambda x: F.upsample2d(x, 2), (normal(2, 3, 5, 7),)),
-        ("conv2d", "stride, padding, rectangular", lambda x, W, b: F.conv2d(x, W, b, (2, 1), (1, 0)), (x, W, b)),
-        ("conv2d", "rows left over", lambda x, W: F.conv2d(x, W, None, (3, 2), 0), (x, W)),
+        ("conv2d", "stride, padding, rectangular", lambda x, W, b: F.conv2d(x, W, b, (1, 2), (1, 0)), (x, W, b)),
+        ("conv2d", "rows left over", lambda x, W: F.conv2d(x, W, None, (3, 2), 0), (x, normal(7, 2, 3, 5))),
         ("conv_transpose2d", "stride, padding, output padding",
-         lambda y, V, c: F.conv_transpose2d(y, V, c, (2, 3), (1, 0), (1, 2)), (y, V, c)),
+         lambda y, W, c: F.conv_transpose2d(y, W, c, (2, 3), (1, 0), (1, 2)), (y, W, c)),
         ("conv2d_weight", "stride, padding, rectangular",
-         lambda x, y: F.conv2d_weight(x, y, (3, 2), (2, 1), (1, 0)), (x, normal(*out))),
+         lambda x, y: F.conv2d_weight(x, y, (5, 3), (1, 2), (1, 0)), (x, y)),
         ("max_pool2d", "overlapping, padded", lambda x: F.max_pool2d(x, 3, 2, 1), (distinct(2, 3, 7, 5),)),
         ("avg_pool2d", "overlapping, padded", lambda x: F.avg_pool2d(x, (3, 2), 2, (1, 0)), (normal(2, 3, 7, 5),)),
     ]]

@@ -15,7 +15,6 @@ Tensors are differentiable; arrays and numbers beside them are constants. There 
 import operator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import prod
 
 import numpy as np
 
@@ -57,7 +56,7 @@ class Tensor:
     Raises ShapeError for anything but real floating point numbers: an integer has no derivative.
     """
 
-    __slots__ = ("data", "inputs", "vjps", "version", "input_versions", "grad", "__weakref__")
+    __slots__ = ("__weakref__", "data", "grad", "input_versions", "inputs", "version", "vjps")
     __array_ufunc__ = None  # array * tensor calls Tensor.__rmul__ instead of looping over the array
 
     def __init__(self, data):
@@ -122,7 +121,7 @@ class Tensor:
         """Add ∂self/∂x to `x.grad` of every leaf x; `grad(y, xs)` does the same without touching anything."""
         leaves = [t for t in _graph(self) if not t.inputs]
         for x, gx in zip(leaves, grad(self, leaves, gy)):
-            x.grad = gx if x.grad is None else x.grad + gx
+            x.grad = gx if x.grad is None else Tensor(x.grad.data + gx.data)
 
     def __add__(self, other): return add(self, other)
     def __radd__(self, other): return add(other, self)
@@ -219,14 +218,15 @@ def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
     with _record_graph(create_graph):
         for t in reversed(on_path):
             g = cotangents[t] if t in targets else cotangents.pop(t)
-            for x, vjp, version in zip(t.inputs, t.vjps, t.input_versions):
-                if x not in on_path:
-                    continue
-                if x.version != version:
+            for x, version in zip(t.inputs, t.input_versions):
+                if x.version != version:  # also of an x not on the path: the other inputs' vjps may use it
                     raise GraphError(
                         f"an input of shape {x.shape} was overwritten after it was used", where=f"grad through {t.op}",
                         fix="Compute the loss again after the optimiser's step, then differentiate",
                     )
+            for x, vjp in zip(t.inputs, t.vjps):
+                if x not in on_path:
+                    continue
                 gx = vjp(g, t)
                 if gx.shape != x.shape:
                     raise ShapeError("a vjp gave a gradient of the wrong shape", where=f"grad through {t.op}",
@@ -241,14 +241,14 @@ def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
 def _initial_cotangent(y, gy):
     if gy is None:
         if y.size != 1:
-            raise GraphError("only a scalar has a gradient", where="grad", expected="a scalar y", got=f"shape {y.shape}",
+            raise GraphError("only a scalar has a gradient", where="grad", got=f"shape {y.shape}",
                              fix="Differentiate y.sum() or a mean, or pass the cotangent gy")
         return Tensor(y.xp.ones_like(y.data))
     gy = as_tensor(gy)
     require_same_device("grad", y, gy)
     if gy.shape != y.shape:
         raise ShapeError("the cotangent gy must have y's shape", where="grad", expected=y.shape, got=gy.shape)
-    return gy
+    return gy if gy.dtype == y.dtype else cast(gy, y.dtype)
 
 
 def _graph(y):
@@ -288,39 +288,43 @@ def require_same_device(where, *xs):
                           fix="Move them to one: network.to(device), minigan.backend.to_device(array, device)")
 
 
-def _binary(f, a, b):
-    a, b = value(a, b), value(b, a)
+def attempt(where, f, *arrays, got="", **options):
+    """f(*arrays, **options), with a ShapeError that names the operation and the shapes where they do not fit."""
     try:
-        return f(a, b)
-    except TypeError:
-        require_same_device(f.__name__, a, b)
-        raise
+        return f(*arrays, **options)
     except ValueError as error:
-        raise ShapeError("shapes do not fit together", where=f.__name__,
-                         got=f"{np.shape(a)} and {np.shape(b)}") from error
+        shapes = " and ".join(str(np.shape(a)) for a in arrays)
+        raise ShapeError("shapes do not fit together", where=where, got=f"{shapes}{got}") from error
+    except TypeError:
+        require_same_device(where, *arrays)
+        raise
+
+
+def _binary(where, f, a, b):
+    return attempt(where, f, value(a, b), value(b, a))
 
 
 def add(a, b):
     """y = a + b          ā = ȳ,  b̄ = ȳ    (each summed over the axes along which it was broadcast)"""
-    return record(_binary(operator.add, a, b), (a, b),
+    return record(_binary("add", operator.add, a, b), (a, b),
                   lambda g, y: sum_to(g, a.shape), lambda g, y: sum_to(g, b.shape))
 
 
 def sub(a, b):
     """y = a − b          ā = ȳ,  b̄ = −ȳ"""
-    return record(_binary(operator.sub, a, b), (a, b),
+    return record(_binary("sub", operator.sub, a, b), (a, b),
                   lambda g, y: sum_to(g, a.shape), lambda g, y: -sum_to(g, b.shape))
 
 
 def mul(a, b):
     """y = a b            ā = ȳ b,  b̄ = ȳ a"""
-    return record(_binary(operator.mul, a, b), (a, b),
+    return record(_binary("mul", operator.mul, a, b), (a, b),
                   lambda g, y: sum_to(g * b, a.shape), lambda g, y: sum_to(g * a, b.shape))
 
 
 def div(a, b):
     """y = a / b          ā = ȳ / b,  b̄ = −ȳ y / b"""
-    return record(_binary(operator.truediv, a, b), (a, b),
+    return record(_binary("div", operator.truediv, a, b), (a, b),
                   lambda g, y: sum_to(g / b, a.shape), lambda g, y: sum_to(-g * y / b, b.shape))
 
 
@@ -343,15 +347,17 @@ def power(x, p):
 def matmul(a, b):
     """y = a b            ā = ȳ bᵀ,  b̄ = aᵀ ȳ
 
-    a : (…, n, k), b : (…, k, m), leading axes broadcast; returns (…, n, m). A vector is a row on the left, a column on the right.
+    a : (…, n, k), b : (…, k, m), leading axes broadcast; returns (…, n, m)
+    A vector is a row on the left and a column on the right.
     """
+    a, b = (x if isinstance(x, Tensor) else value(x, beside) for x, beside in ((a, b), (b, a)))
     if a.ndim == 1:
         y = matmul(reshape(a, 1, -1), b)
         return y.reshape(y.shape[:-2] + y.shape[-1:]) if b.ndim > 1 else y.reshape(())
     if b.ndim == 1:
         y = matmul(a, reshape(b, -1, 1))
         return y.reshape(y.shape[:-1])
-    return record(_binary(operator.matmul, a, b), (a, b),
+    return record(_binary("matmul", operator.matmul, a, b), (a, b),
                   lambda g, y: sum_to(g @ swapaxes(b, -1, -2), a.shape),
                   lambda g, y: sum_to(swapaxes(a, -1, -2) @ g, b.shape))
 
@@ -362,9 +368,9 @@ def matmul(a, b):
 def sum(x, axis=None, keepdims=False):
     """y = Σ x over `axis` (all axes by default)          x̄ = ȳ, broadcast along it"""
     x = as_tensor(x)
+    y = attempt("sum", x.xp.sum, x.data, axis=axis, keepdims=keepdims, got=f", axis {axis}")
     kept = _kept_shape(x.shape, axis)
-    return record(x.data.sum(axis=axis, keepdims=keepdims), (x,),
-                  lambda g, y: broadcast_to(reshape(g, kept), x.shape))
+    return record(y, (x,), lambda g, y: broadcast_to(reshape(g, kept), x.shape))
 
 
 def _kept_shape(shape, axis):
@@ -379,10 +385,7 @@ def broadcast_to(x, shape):
     x = as_tensor(x)
     if x.shape == tuple(shape):
         return x
-    try:
-        data = x.xp.broadcast_to(x.data, shape)
-    except ValueError as error:
-        raise ShapeError("the shape does not broadcast", where="broadcast_to", got=f"{x.shape} to {shape}") from error
+    data = attempt("broadcast_to", x.xp.broadcast_to, x.data, shape=shape, got=f" to {shape}")
     return record(data, (x,), lambda g, y: sum_to(g, x.shape))
 
 
@@ -399,11 +402,7 @@ def reshape(x, *shape):
     """y = x with another shape, in row-major order          x̄ = ȳ, reshaped back"""
     x = as_tensor(x)
     shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-    try:
-        data = x.data.reshape(shape)
-    except ValueError as error:
-        raise ShapeError("the number of elements differs", where="reshape",
-                         expected=f"{prod(x.shape)} elements, as in {x.shape}", got=f"shape {tuple(shape)}") from error
+    data = attempt("reshape", x.xp.reshape, x.data, shape, got=f" to {tuple(shape)}")
     return record(data, (x,), lambda g, y: reshape(g, x.shape))
 
 
@@ -411,9 +410,10 @@ def transpose(x, *axes):
     """y = x with its axes permuted (reversed by default)          x̄ = ȳ, permuted back"""
     x = as_tensor(x)
     axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-    axes = tuple(a % x.ndim for a in axes) if axes else tuple(reversed(range(x.ndim)))
-    inverse = tuple(sorted(range(x.ndim), key=axes.__getitem__))
-    return record(x.data.transpose(axes), (x,), lambda g, y: transpose(g, *inverse) if inverse else g)
+    axes = axes or tuple(reversed(range(x.ndim)))
+    data = attempt("transpose", x.xp.transpose, x.data, axes=axes, got=f", axes {tuple(axes)}")
+    inverse = tuple(np.argsort([a % x.ndim for a in axes]).tolist())
+    return record(data, (x,), lambda g, y: transpose(g, *inverse))
 
 
 def swapaxes(x, i, j):
@@ -449,11 +449,9 @@ def _is_basic(idx):
 def concatenate(xs, axis=0):
     """y = the tensors joined along `axis`          x̄ᵢ = its slice of ȳ"""
     xs = [as_tensor(x) for x in xs]
-    try:
-        data = xs[0].xp.concatenate([x.data for x in xs], axis=axis)
-    except (ValueError, TypeError) as error:  # TypeError: what CuPy says of tensors without axes
-        raise ShapeError("shapes do not fit together", where="concatenate",
-                         got=" and ".join(str(x.shape) for x in xs)) from error
+    if not xs or any(x.ndim == 0 for x in xs):
+        raise ShapeError("only tensors with axes can be joined", where="concatenate", got=[x.shape for x in xs])
+    data = attempt("concatenate", lambda *arrays: xs[0].xp.concatenate(arrays, axis), *(x.data for x in xs))
     stops = np.cumsum([x.shape[axis] for x in xs]).tolist()
     before = (slice(None),) * (axis % data.ndim)
 

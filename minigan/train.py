@@ -22,7 +22,7 @@ class StepRecord:
     Each is a Python float, read back from the device only when it is asked for.
     """
 
-    __slots__ = ("step", "_scalars")
+    __slots__ = ("_scalars", "step")
     FIELDS = ("loss_d", "loss_g", "loss", "d_real", "d_fake")
 
     def __init__(self, step, *scalars):

@@ -33,7 +33,8 @@ def normal_(network, rng=None, std=0.02):
 
     Source : document 003 §4; Radford et al. 2016, section 4 (std 0.02).
     """
-    return _fill(network, rng, lambda shape, rng: normal(shape, std, rng), lambda shape, rng: normal(shape, std, rng, 1.0))
+    return _fill(network, rng, lambda shape, rng: normal(shape, std, rng),
+                 norm_weight=lambda shape, rng: normal(shape, std, rng, mean=1.0))
 
 
 def glorot_uniform_(network, rng=None):

@@ -5,10 +5,10 @@ from math import prod
 import numpy as np
 
 from .. import functional as F
-from ..errors import ConfigError, ShapeError
+from ..errors import ConfigError
 from ..tensor import as_tensor
 from . import init
-from .module import Module, Parameter
+from .module import Module, Parameter, require_positive
 
 __all__ = [
     "Linear", "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten",
@@ -25,7 +25,7 @@ class Linear(Module):
     """
 
     def __init__(self, in_features, out_features, bias=True, rng=None):
-        _positive("Linear", in_features=in_features, out_features=out_features)
+        require_positive("Linear", in_features=in_features, out_features=out_features)
         self.weight, self.bias = _weight_and_bias((out_features, in_features), out_features, bias, rng)
 
     def forward(self, x):
@@ -38,8 +38,11 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    def __init__(self, shape, out_channels, stride, padding, bias, rng):
-        self.weight, self.bias = _weight_and_bias(shape, out_channels, bias, rng)
+    def __init__(self, channels, kernel_size, out_channels, stride, padding, bias, rng):
+        kh, kw = (kernel_size, kernel_size) if np.ndim(kernel_size) == 0 else kernel_size
+        require_positive(type(self).__name__, kernel_size=kh)
+        require_positive(type(self).__name__, kernel_size=kw)
+        self.weight, self.bias = _weight_and_bias((*channels, kh, kw), out_channels, bias, rng)
         self.stride, self.padding = stride, padding
 
     def arguments(self):
@@ -58,8 +61,8 @@ class Conv2d(_Convolution):
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True, rng=None):
-        _positive("Conv2d", in_channels=in_channels, out_channels=out_channels)
-        super().__init__((out_channels, in_channels, *_pair(kernel_size)), out_channels, stride, padding, bias, rng)
+        require_positive("Conv2d", in_channels=in_channels, out_channels=out_channels)
+        super().__init__((out_channels, in_channels), kernel_size, out_channels, stride, padding, bias, rng)
 
     def forward(self, x):
         """(N, C, H, W) → (N, O, OH, OW)"""
@@ -74,9 +77,10 @@ class ConvTranspose2d(_Convolution):
     Initialised as in PyTorch, which takes fan_in = out_channels · kh · kw here.
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, bias=True, rng=None):
-        _positive("ConvTranspose2d", in_channels=in_channels, out_channels=out_channels)
-        super().__init__((in_channels, out_channels, *_pair(kernel_size)), out_channels, stride, padding, bias, rng)
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, bias=True,
+                 rng=None):
+        require_positive("ConvTranspose2d", in_channels=in_channels, out_channels=out_channels)
+        super().__init__((in_channels, out_channels), kernel_size, out_channels, stride, padding, bias, rng)
         self.output_padding = output_padding
 
     def forward(self, x):
@@ -203,13 +207,3 @@ def _weight_and_bias(shape, out_features, bias, rng):
     bound = 1 / np.sqrt(init.fans(shape)[0])
     weight = Parameter(init.uniform(shape, bound, rng))
     return weight, Parameter(init.uniform((out_features,), bound, rng)) if bias else None
-
-
-def _pair(v):
-    return (v, v) if np.ndim(v) == 0 else tuple(v)
-
-
-def _positive(where, **sizes):
-    for name, n in sizes.items():
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ShapeError(f"{name} must be a positive whole number", where=where, got=repr(n))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import is_array, to_device, to_numpy
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ShapeError
 from ..tensor import Tensor
 
 __all__ = ["Module", "Parameter", "Sequential"]
@@ -63,7 +63,7 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def state_dict(self):
-        """A dict `name → NumPy array` of copies: every parameter and buffer, with PyTorch's keys, shapes and layouts."""
+        """A dict `name → NumPy array` of copies of every parameter and buffer: PyTorch's keys, shapes and layouts."""
         return {name: np.array(to_numpy(_array(owner, attribute))) for name, owner, attribute in self._state()}
 
     def load_state_dict(self, state):
@@ -77,7 +77,12 @@ class Module:
         problems += [f"unexpected {name}" for name in state if name not in own]
         arrays = {}
         for name in own.keys() & state.keys():
-            target, array = _array(*own[name]), np.asarray(_host(state[name]))
+            target = _array(*own[name])
+            try:
+                array = np.asarray(_host(state[name]))
+            except ValueError:
+                problems.append(f"{name} is not an array")
+                continue
             if array.shape != target.shape:
                 problems.append(f"{name} has shape {array.shape}, expected {target.shape}")
             elif array.dtype.kind != target.dtype.kind:
@@ -94,7 +99,9 @@ class Module:
         return self._convert(lambda array: to_device(array, device))
 
     def astype(self, dtype):
-        """Convert every floating point parameter and buffer, for example to np.float64 for a gradient check; returns self."""
+        """Convert every parameter and floating point buffer, to np.float64 for a gradient check, say; returns self."""
+        if np.dtype(dtype).kind != "f":
+            raise ShapeError("parameters are real numbers", where="astype", expected="a floating point type", got=dtype)
         return self._convert(lambda array: array.astype(dtype) if array.dtype.kind == "f" else array)
 
     def _convert(self, convert):
@@ -171,4 +178,12 @@ class Sequential(Module):
         return (layer for _, layer in self.children())
 
     def __getitem__(self, i):
-        return self.children()[i][1]
+        layers = list(self)
+        return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
+
+
+def require_positive(where, **sizes):
+    """Raise ShapeError unless every size is a whole number ≥ 1."""
+    for name, n in sizes.items():
+        if not isinstance(n, (int, np.integer)) or n < 1:
+            raise ShapeError(f"{name} must be a positive whole number", where=where, got=repr(n))

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ConfigError, ShapeError
 from ..functional import mean, reshape, var
 from ..tensor import as_tensor
-from .module import Module, Parameter
+from .module import Module, Parameter, require_positive
 
 __all__ = ["BatchNorm1d", "BatchNorm2d"]
 
@@ -30,12 +30,14 @@ class _BatchNorm(Module):
     ndims: tuple
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        require_positive(type(self).__name__, num_features=num_features)
         if not 0 < momentum <= 1:
             raise ConfigError("the momentum is out of range", where=type(self).__name__, expected="0 < momentum ≤ 1",
                               got=momentum)
         if not 0 < eps < 0.5:
-            raise ConfigError("eps must be a small positive number", where=type(self).__name__, expected="0 < eps < 0.5",
-                              got=eps, fix="The second argument is eps; for the momentum write momentum=…")
+            raise ConfigError("eps must be a small positive number", where=type(self).__name__,
+                              expected="0 < eps < 0.5", got=eps,
+                              fix="The second argument is eps; for the momentum write momentum=…")
         self.eps, self.momentum = eps, momentum
         self.weight = Parameter(np.ones(num_features, np.float32))
         self.bias = Parameter(np.zeros(num_features, np.float32))
@@ -47,8 +49,8 @@ class _BatchNorm(Module):
         """(N, C, …) → the same shape"""
         x, C = as_tensor(x), self.weight.size
         if x.ndim not in self.ndims or x.shape[1] != C:
-            raise ShapeError("the input does not fit", where=f"{type(self).__name__}({C})",
-                             expected=" or ".join(f"{n} axes, (N, {C}{', …' * (n > 2)})" for n in self.ndims), got=x.shape)
+            axes = " or ".join(f"(N, {C}{', …' * (n > 2)}) with {n} axes" for n in self.ndims)
+            raise ShapeError("the input does not fit", where=f"{type(self).__name__}({C})", expected=axes, got=x.shape)
         axes = (0, *range(2, x.ndim))
         per_channel = (1, C) + (1,) * (x.ndim - 2)
         if self.training:
