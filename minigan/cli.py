@@ -44,7 +44,8 @@ def _train(arguments):
         else:
             config = run.configure(**{name: getattr(arguments, name) for name in _CONFIG}, steps=_steps(arguments))
             print(f"{config.model} on {config.data}, objective {config.objective}: {config.steps} steps of "
-                  f"{config.batch_size}, {config.optimizer} {config.lr:g}, seed {config.seed}, on {config.device}")
+                  f"{config.batch_size}, {config.optimizer} at {config.lr:g} (D {config.lr_d:g}), seed {config.seed}, "
+                  f"on {config.device}")
             folder = run.train(config, arguments.out, progress=_progress)
     except run.Interrupted as stop:
         print(f"minigan: {stop}", file=sys.stderr)
@@ -124,8 +125,8 @@ def _gradcheck(arguments):
 
 # --- arguments ---
 
-_CONFIG = ("data", "model", "objective", "optimizer", "lr", "batch_size", "n_d", "latent_dim", "seed", "device",
-           "data_dir")
+_CONFIG = ("data", "model", "objective", "optimizer", "lr", "lr_d", "beta1", "batch_size", "n_d", "latent_dim",
+           "seed", "device", "data_dir")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -161,7 +162,9 @@ def _parser():
     add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")
     add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size})")
     add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d})")
-    add("--lr", type=float, help=f"learning rate (default {c.lr:g}, or by model)")
+    add("--lr", type=float, help=f"learning rate of G, and of D unless --lr-d is given (default {c.lr:g}, or by model)")
+    add("--lr-d", type=float, metavar="LR", help=f"learning rate of D (default {c.lr_d:g}, or by model)")
+    add("--beta1", type=float, metavar="B", help=f"Adam's first beta (default {c.beta1:g}, or by model)")
     add("--optimizer", help=f"{names(run.OPTIMISERS)} (default {c.optimizer})")
     add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim})")
     add("--seed", type=int, help=f"of everything random (default {c.seed})")

@@ -48,7 +48,7 @@ def conv2d(x, W, b=None, stride=1, padding=0):
 
     Raises ShapeError if the channels differ or the kernel does not fit into the padded image.
     """
-    x, W = as_tensor(x), as_tensor(W)
+    x, W, b = as_tensor(x), as_tensor(W), b if b is None else as_tensor(b)
     s, p = _stride("conv2d", stride), _padding("conv2d", padding)
     _require_4d("conv2d", x=x, W=W)
     if x.shape[1] != W.shape[1]:
@@ -79,7 +79,7 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
 
     Raises ShapeError if the channels differ, ConfigError if output_padding is not below the stride.
     """
-    y, W = as_tensor(y), as_tensor(W)
+    y, W, b = as_tensor(y), as_tensor(W), b if b is None else as_tensor(b)
     s, p = _stride("conv_transpose2d", stride), _padding("conv_transpose2d", padding)
     op = _padding("conv_transpose2d", output_padding, "output_padding")
     _require_4d("conv_transpose2d", x=y, W=W)
@@ -246,7 +246,7 @@ def _plus_bias(op, y, b):
         if b.shape != y.shape[3:]:
             raise ShapeError("the bias has one number for each output channel", where=op,
                              expected=y.shape[3:], got=b.shape)
-        y += as_tensor(b).data
+        y += b.data
     return y
 
 

@@ -147,6 +147,8 @@ def leak(g, y, slope):
 def mean(x, axis=None, keepdims=False):
     """y = (1/n) Σ x over `axis` (all axes by default)"""
     x = as_tensor(x)
+    if x.size == 0:
+        raise ShapeError("nothing has no mean", where="mean", got=x.shape)
     total = sum(x, axis, keepdims)
     return total * (total.size / x.size)
 
@@ -186,7 +188,7 @@ def linear(x, W, b=None):
 
     x : (…, in);  W : (out, in);  b : (out,) or None;  returns (…, out)
     """
-    x, W = as_tensor(x), as_tensor(W)
+    x, W, b = as_tensor(x), as_tensor(W), b if b is None else as_tensor(b)
     if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[1]:
         raise ShapeError("shapes do not fit together", where="linear", expected=f"x (…, {W.shape[-1]}) for W {W.shape}",
                          got=f"x {x.shape}")
@@ -197,7 +199,7 @@ def linear(x, W, b=None):
         return reshape(linear(reshape(x, -1, x.shape[-1]), W, b), *x.shape[:-1], W.shape[0])
     data = x.data @ W.data.T
     if b is not None:
-        data += as_tensor(b).data
+        data += b.data
     return record(data, (x, W, b), lambda g, y: g @ W, lambda g, y: g.T @ x, lambda g, y: sum(g, 0))
 
 

@@ -94,7 +94,7 @@ class Tensor:
         return len(self.data)
 
     def __float__(self):
-        return float(self.data)
+        return self.item()
 
     def __array__(self, dtype=None, copy=None):
         # For np.asarray(tensor) and plotting. CuPy refuses here, as it does for its own arrays.
@@ -109,12 +109,13 @@ class Tensor:
         return to_numpy(self.data)
 
     def detach(self):
-        """The same values as a leaf: a constant for whatever is computed from it."""
-        return Tensor(self.data)
+        """A copy of the values as a leaf: a constant for whatever is computed from it."""
+        return Tensor(self.data.copy())
 
     def assign(self, array):
         """Overwrite the values in place. Gradients through graphs that used the old values then raise."""
-        self.data[...] = to_device(array, self.device) if is_array(array) else array
+        array = to_device(array, self.device) if is_array(array) else array
+        attempt("assign", operator.setitem, self.data, ..., array)
         self.version += 1
 
     def backward(self, gy=None):
@@ -200,6 +201,8 @@ def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
     """
     several = not isinstance(xs, Tensor)
     xs = list(xs) if several else [xs]
+    if not all(isinstance(x, Tensor) for x in xs):
+        raise GraphError("only tensors have gradients", where="grad", got=", ".join(type(x).__name__ for x in xs))
     g = _initial_cotangent(y, gy)
 
     targets = set(xs)
@@ -375,7 +378,7 @@ def sum(x, axis=None, keepdims=False):
 
 def _kept_shape(shape, axis):
     """The shape that a sum over `axis` has with keepdims=True."""
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(len(shape)) if axis is None else (axis,) if np.ndim(axis) == 0 else axis
     axes = {a % len(shape) if shape else a for a in axes}
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
