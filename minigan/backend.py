@@ -12,10 +12,11 @@ import sys
 
 import numpy as np
 
-from .errors import ConfigError, DeviceError
+from .errors import ConfigError, DeviceError, ShapeError
 
 __all__ = [
-    "DEVICES", "cuda_available", "device_of", "get_array_module", "is_array", "random_streams", "to_device", "to_numpy",
+    "DEVICES", "attempt", "cuda_available", "device_of", "get_array_module", "is_array", "random_streams",
+    "require_same_device", "to_device", "to_numpy",
 ]
 
 DEVICES = ("cpu", "cuda")
@@ -80,6 +81,26 @@ def _what_is_missing():
 def to_numpy(x):
     """The array `x` in the computer's main memory; no copy is made if it is there already."""
     return np.asarray(x) if get_array_module(x) is np else x.get()
+
+
+def require_same_device(where, *arrays):
+    """Raise DeviceError unless all arrays live in one place; numbers live anywhere."""
+    devices = {device_of(array) for array in arrays if is_array(array)}
+    if len(devices) > 1:
+        raise DeviceError("arrays live on different devices", where=where, got=" and ".join(sorted(devices)),
+                          fix="Move them to one: network.to(device), minigan.backend.to_device(array, device)")
+
+
+def attempt(where, f, *arrays, got="", **options):
+    """f(*arrays, **options), with an error that names the operation and the shapes where these do not fit."""
+    try:
+        return f(*arrays, **options)
+    except ValueError as error:
+        shapes = " and ".join(str(np.shape(array)) for array in arrays)
+        raise ShapeError("shapes do not fit together", where=where, got=f"{shapes}{got}") from error
+    except TypeError:
+        require_same_device(where, *arrays)
+        raise
 
 
 def random_streams(seed, *names):

@@ -27,9 +27,9 @@ Shapes: images (N, C, H, W); kernels (out, in, kh, kw), for `conv_transpose2d` (
 
 import numpy as np
 
-from .backend import get_array_module
+from .backend import get_array_module, require_same_device
 from .errors import ConfigError, ShapeError
-from .tensor import as_tensor, index, record, require_same_device, reshape, sum
+from .tensor import as_tensor, index, record, reshape, sum
 
 __all__ = ["conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d"]
 
@@ -294,7 +294,7 @@ def _output_size(op, size, k, s, p):
 
 
 def _require_4d(op, **tensors):
-    require_same_device(op, *tensors.values())
+    require_same_device(op, *(t.data for t in tensors.values()))
     for name, t in tensors.items():
         if t.ndim != 4:
             raise ShapeError(f"{name} must have four axes, (N, C, H, W) or (out, in, kh, kw)", where=op,

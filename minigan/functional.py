@@ -6,13 +6,12 @@ written in tensor operations, so every function can be differentiated as often a
 Python's numbers are constants of no particular type: float32 in gives float32 out.
 """
 
-from .backend import get_array_module
+from .backend import attempt, get_array_module, require_same_device
 from .conv import avg_pool2d, conv2d, conv2d_weight, conv_transpose2d, max_pool2d
 from .errors import ConfigError, ShapeError
 from .tensor import (
     add,
     as_tensor,
-    attempt,
     broadcast_to,
     cast,
     concatenate,
@@ -23,7 +22,6 @@ from .tensor import (
     neg,
     power,
     record,
-    require_same_device,
     reshape,
     scatter,
     sub,
@@ -194,7 +192,7 @@ def linear(x, W, b=None):
                          got=f"x {x.shape}")
     if b is not None and b.shape != W.shape[:1]:
         raise ShapeError("the bias has one number for each output", where="linear", expected=W.shape[:1], got=b.shape)
-    require_same_device("linear", x, W)
+    require_same_device("linear", x.data, W.data)
     if x.ndim != 2:
         return reshape(linear(reshape(x, -1, x.shape[-1]), W, b), *x.shape[:-1], W.shape[0])
     data = x.data @ W.data.T

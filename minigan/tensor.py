@@ -18,8 +18,8 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from .backend import device_of, get_array_module, is_array, to_device, to_numpy
-from .errors import DeviceError, GraphError, ShapeError
+from .backend import attempt, device_of, get_array_module, is_array, require_same_device, to_device, to_numpy
+from .errors import GraphError, ShapeError
 
 __all__ = [
     "Tensor", "grad", "no_grad", "record", "as_tensor",
@@ -248,7 +248,7 @@ def _initial_cotangent(y, gy):
                              fix="Differentiate y.sum() or a mean, or pass the cotangent gy")
         return Tensor(y.xp.ones_like(y.data))
     gy = as_tensor(gy)
-    require_same_device("grad", y, gy)
+    require_same_device("grad", y.data, gy.data)
     if gy.shape != y.shape:
         raise ShapeError("the cotangent gy must have y's shape", where="grad", expected=y.shape, got=gy.shape)
     return gy if gy.dtype == y.dtype else cast(gy, y.dtype)
@@ -281,26 +281,6 @@ def value(x, beside):
         return x
     x = x if is_array(x) else np.asarray(x)
     return x.astype(beside.dtype, copy=False) if isinstance(beside, Tensor) else x
-
-
-def require_same_device(where, *xs):
-    """Raise DeviceError unless all tensors and arrays among `xs` live in one place."""
-    devices = {x.device if isinstance(x, Tensor) else device_of(x) for x in xs if isinstance(x, Tensor) or is_array(x)}
-    if len(devices) > 1:
-        raise DeviceError("arrays live on different devices", where=where, got=" and ".join(sorted(devices)),
-                          fix="Move them to one: network.to(device), minigan.backend.to_device(array, device)")
-
-
-def attempt(where, f, *arrays, got="", **options):
-    """f(*arrays, **options), with a ShapeError that names the operation and the shapes where they do not fit."""
-    try:
-        return f(*arrays, **options)
-    except ValueError as error:
-        shapes = " and ".join(str(np.shape(a)) for a in arrays)
-        raise ShapeError("shapes do not fit together", where=where, got=f"{shapes}{got}") from error
-    except TypeError:
-        require_same_device(where, *arrays)
-        raise
 
 
 def _binary(where, f, a, b):

@@ -90,7 +90,15 @@ def test_numpy_reads_a_tensor_as_an_array():
 
 def test_detach_gives_a_leaf_with_the_same_values():
     y = tensor(3) * 2.0
-    assert y.detach().op == "leaf" and y.detach().data is y.data
+    assert y.detach().op == "leaf"
+    assert_array_equal(y.detach().data, y.data)
+
+
+def test_detached_values_do_not_change_with_the_tensor():
+    x = tensor(3)
+    c, before = x.detach(), x.data.copy()
+    x.assign(np.zeros(3))
+    assert_array_equal(c.data, before)
 
 
 def test_as_tensor_leaves_a_tensor_as_it_is():
