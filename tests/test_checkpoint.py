@@ -10,7 +10,10 @@ import pytest
 from minigan import checkpoint
 from minigan.errors import CheckpointError
 
-PARTS = {"G": {"0.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "0.bias": np.zeros(2)}, "opt": {"t": np.array(3)}}
+PARTS = {
+    "G": {"0.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "0.bias": np.zeros(2)},
+    "opt": {"t": np.array(3)},
+}
 META = {"step": 7, "big": 2**127, "config": {"lr": 0.1}}
 
 

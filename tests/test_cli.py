@@ -68,8 +68,10 @@ def test_gradcheck_lists_every_operation_as_right(capsys):
 def test_gradcheck_fails_when_an_operation_is_wrong(capsys, monkeypatch):
     from minigan.tensor import record
 
-    wrong = samples.Sample("tanh", "", lambda x: record(np.tanh(x.data), (x,), lambda g, y: g * (1 + y * y)), (np.ones((2, 3)),))
-    monkeypatch.setattr(samples, "samples", lambda seed: [wrong])
+    def wrong(x):
+        return record(np.tanh(x.data), (x,), lambda g, y: g * (1 + y * y))
+
+    monkeypatch.setattr(samples, "samples", lambda seed: [samples.Sample("tanh", "", wrong, (np.ones((2, 3)),))])
     assert main(["gradcheck"]) == 1
     assert "WRONG" in capsys.readouterr().out
 

@@ -62,7 +62,8 @@ def test_curves_draw_every_column_with_labelled_axes():
     log = {name: [float(i) for i in range(100)] for name in ("step", "loss_d", "loss_g", "d_real", "d_fake")}
     axes = Figure().subplots(1, 2)
     plot.curves(axes, log)
-    assert [text.get_text() for ax in axes for text in ax.get_legend().get_texts()] == ["$L_D$", "$L_G$", "D(x)", "D(G(z))"]
+    titles = [text.get_text() for ax in axes for text in ax.get_legend().get_texts()]
+    assert titles == ["$L_D$", "$L_G$", "D(x)", "D(G(z))"]
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in axes)
 
 

@@ -34,7 +34,8 @@ def folder(tmp_path):
 
 
 def test_a_run_writes_its_folder(folder):
-    assert sorted(p.name for p in folder.iterdir()) == ["checkpoint.npz", "config.json", "curves.png", "log.csv", "samples"]
+    names = ["checkpoint.npz", "config.json", "curves.png", "log.csv", "samples"]
+    assert sorted(p.name for p in folder.iterdir()) == names
     assert len(list((folder / "samples").iterdir())) == 10
 
 
@@ -94,7 +95,7 @@ def test_sampling_changes_nothing(tmp_path):
 
 def test_a_folder_that_is_not_empty_is_refused_and_untouched(folder):
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    with pytest.raises(ConfigError, match="never overwritten.*--resume"):
+    with pytest.raises(ConfigError, match=r"never overwritten.*--resume"):
         run.train(run.configure(**SMALL, steps=1), folder)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
@@ -113,7 +114,7 @@ def test_runs_are_numbered(tmp_path):
 
 
 def test_a_complete_run_says_how_to_go_on(folder):
-    with pytest.raises(ConfigError, match="complete.*--steps N with N > 20"):
+    with pytest.raises(ConfigError, match=r"complete.*--steps N with N > 20"):
         run.resume(folder)
 
 
@@ -133,8 +134,8 @@ def test_no_folder_is_made_when_the_data_are_missing(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("lr", 0.0), ("lr", -1.0), ("lr", float("nan")), ("lr", float("inf")), ("beta1", 1.0), ("steps", 0), ("batch_size", 0),
-    ("n_d", 0), ("latent_dim", -1), ("seed", -1),
+    ("lr", 0.0), ("lr", -1.0), ("lr", float("nan")), ("lr", float("inf")), ("lr_d", 0.0), ("beta1", 1.0), ("steps", 0),
+    ("batch_size", 0), ("n_d", 0), ("latent_dim", -1), ("seed", -1),
 ])
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name} is out of range"):
@@ -148,6 +149,11 @@ def test_values_out_of_range_are_refused(name, value):
 def test_unknown_names_are_refused_with_the_valid_ones(name, valid):
     with pytest.raises(ConfigError, match=f"unknown {name}.*{valid}"):
         run.configure(**{name: "nonsense"})
+
+
+def test_a_learning_rate_given_alone_is_that_of_both_networks():
+    assert run.configure(lr=0.1).lr_d == 0.1
+    assert run.configure(lr=0.1, lr_d=0.2).lr_d == 0.2
 
 
 def test_what_is_given_overrides_the_presets():
@@ -172,8 +178,8 @@ def test_samples_of_a_run(folder):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_after_the_step_with_everything_saved(tmp_path, number, code):
-    command = [sys.executable, "-m", "minigan", "train", "--model", "mlp", "--steps", "100000", "--out", str(tmp_path / "a")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = ["minigan", "train", "--model", "mlp", "--steps", "100000", "--out", str(tmp_path / "a")]
+    process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     log = tmp_path / "a" / "log.csv"
     while process.poll() is None and not log.exists():
         time.sleep(0.05)
