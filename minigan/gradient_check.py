@@ -82,7 +82,8 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
     f            : a function of tensors that gives a tensor; or a module, whose parameters are then checked too
     inputs       : float64 arrays or tensors. A tensor is perturbed in place and put back, so that `f` may
                    also reach it by another way: `gradcheck(lambda *_: loss(G, D), G.parameters())` is fine
-    order        : 1, or 2 for the derivative of the gradient
+    order        : 1, or 2 for the derivative of the gradient; 2 alone cannot see a first derivative that is
+                   consistently wrong, so check both
     seed         : of the cotangent and of the choice of elements
     eps          : the step ε of the central difference
     rtol, atol   : an element is right if |analytic − numeric| ≤ atol + rtol·|numeric|; (1e-6, 1e-8) by default,
@@ -96,6 +97,8 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
     """
     if order not in TOLERANCES:
         raise GraphError("gradcheck knows the orders 1 and 2", where="gradcheck", got=order)
+    if isinstance(inputs, Tensor) or is_array(inputs):
+        inputs = [inputs]
     xs = [_float64_tensor(i, x) for i, x in enumerate(inputs)]
     names = [f"argument {i}" for i in range(len(xs))]
     if hasattr(f, "named_parameters"):
@@ -107,7 +110,10 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
         def f(*args):
             return module(*args[:number])
 
-    rng = np.random.default_rng(seed)
+    if not xs:
+        raise GraphError("there is nothing to check", where="gradcheck", expected="at least one input or parameter")
+    # Not default_rng(seed) itself: inputs drawn from that have signs which the cotangent would repeat.
+    rng = np.random.default_rng((seed, 1))
     g = Tensor(_random_like(_output(f, xs).data, rng))
     if order == 2:
         f, xs, names, g = _gradient_as_function(f, xs, g, names, rng)

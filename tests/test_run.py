@@ -179,7 +179,8 @@ def test_samples_of_a_run(folder):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_after_the_step_with_everything_saved(tmp_path, number, code):
     command = ["minigan", "train", "--model", "mlp", "--steps", "100000", "--out", str(tmp_path / "a")]
-    process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                               text=True)
     log = tmp_path / "a" / "log.csv"
     while process.poll() is None and not log.exists():
         time.sleep(0.05)

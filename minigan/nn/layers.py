@@ -49,7 +49,8 @@ class _Convolution(Module):
         """channels, channels, kernel, stride, padding"""
         a, b, *k = self.weight.shape
         a, b = (b, a) if isinstance(self, Conv2d) else (a, b)
-        return f"{a}, {b}, kernel_size={tuple(k)}, stride={self.stride}, padding={self.padding}"
+        extra = f", output_padding={self.output_padding}" if getattr(self, "output_padding", 0) else ""
+        return f"{a}, {b}, kernel_size={tuple(k)}, stride={self.stride}, padding={self.padding}{extra}"
 
 
 class Conv2d(_Convolution):
