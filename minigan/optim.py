@@ -24,7 +24,7 @@ class Optimiser:
     slots: tuple = ()
 
     def __init__(self, params, lr):
-        self.params = list(params)
+        self.params = [] if isinstance(params, Tensor) else list(params)
         if not self.params or not all(isinstance(p, Tensor) for p in self.params):
             raise ConfigError("an optimiser needs a list of parameters", where=type(self).__name__,
                               got=repr(params)[:60], fix="Pass network.parameters()")
@@ -84,11 +84,13 @@ class Optimiser:
         """Take over a state; raises CheckpointError, before anything is changed, if names or shapes do not match."""
         own = self.state_dict()
         problems = [f"missing {k}" for k in own if k not in state] + [f"unexpected {k}" for k in state if k not in own]
-        problems += [f"{k} has shape {np.shape(state[k])}, expected {own[k].shape}"
-                     for k in own if k in state and np.shape(state[k]) != own[k].shape]
+        for k in own.keys() & state.keys():
+            array = np.asarray(state[k])
+            if array.shape != own[k].shape or array.dtype.kind != own[k].dtype.kind:
+                problems.append(f"{k} is {array.dtype} {array.shape}, expected {own[k].dtype} {own[k].shape}")
         if problems:
             raise CheckpointError("the state does not fit this optimiser; nothing was loaded",
-                                  where=type(self).__name__, got="; ".join(problems))
+                                  where=type(self).__name__, got="; ".join(sorted(problems)))
         self.t = int(state["t"])
         for name in self.slots:
             self.state[name] = [to_device(np.array(state[f"{name}.{i}"]), p.device) for i, p in enumerate(self.params)]
@@ -149,6 +151,8 @@ class Adam(Optimiser):
     slots = ("m", "v")
 
     def __init__(self, params, lr=2e-4, betas=(0.5, 0.999), eps=1e-8):
+        if np.ndim(betas) != 1 or len(betas) != 2:
+            raise ConfigError("betas must be two numbers", where="Adam", expected="(β₁, β₂)", got=repr(betas))
         self.betas = tuple(_in_range(self, "beta", beta, 0, 1) for beta in betas)
         self.eps = _in_range(self, "eps", eps, 0)
         super().__init__(params, lr)
