@@ -18,12 +18,14 @@ differentiation: second derivatives, and all that follow, are right because thes
 | `conv_transpose2d(y, W)` | `conv2d(x̄, W)` | `conv2d_weight(x̄, y)` |
 | `conv2d_weight(x, y)` | `conv_transpose2d(y, W̄)` | `conv2d(x, W̄)` |
 
-On arrays, all three are one matrix product with the columns of x (im2col). `unfold` copies every window of x into
-a row of a matrix, `fold` is its adjoint. Inside, images lie channels-last in memory, (N, H, W, C), so that a
-window's row is made of long runs; results go out as transposed views of shape (N, C, H, W).
+On arrays, each is a matrix product with the columns of an image: every window copied into a row of a matrix
+(im2col). Inside, images lie channels-last in memory, (N, H, W, C), so that such a row is made of long
+runs; results go out as transposed views of shape (N, C, H, W).
 
 Shapes: images (N, C, H, W); kernels (out, in, kh, kw), for `conv_transpose2d` (in, out, kh, kw), as in PyTorch.
 """
+
+from math import prod
 
 import numpy as np
 
@@ -60,8 +62,8 @@ def conv2d(x, W, b=None, stride=1, padding=0):
 
     y = x.xp.empty((x.shape[0], OH, OW, W.shape[0]), dtype=_common_type(x, W))
     image, kernel = _channels_last(x.data, p), _kernel_rows(W.data)
-    for batch in _slices(x.shape[0], OH * OW * kernel.shape[0]):
-        x.xp.matmul(_unfold(image[batch], k, s, (OH, OW)), kernel, out=y[batch].reshape(-1, W.shape[0]))
+    for batch, columns in _columns(image, k, s, (OH, OW)):
+        x.xp.matmul(columns, kernel, out=y[batch].reshape(-1, W.shape[0]))
     return record(_channels_first(_plus_bias("conv2d", y, b)), (x, W, b),
                   lambda g, y: conv_transpose2d(g, W, None, s, p, rest),
                   lambda g, y: conv2d_weight(x, g, k, s, p),
@@ -89,17 +91,21 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
     if y.shape[1] != W.shape[0]:
         raise ShapeError("channels differ", where="conv_transpose2d",
                          expected=f"x with {W.shape[0]} channels, for W {W.shape}", got=f"x {y.shape}")
-    (N, O, OH, OW), (C, *k) = y.shape, W.shape[1:]
+    (N, _, OH, OW), (C, *k) = y.shape, W.shape[1:]
     size = tuple((n - 1) * s[i] - 2 * p[i] + k[i] + op[i] for i, n in enumerate((OH, OW)))
     if min(size) < 1:
         raise ShapeError("the output would be empty", where="conv_transpose2d",
                          got=f"x {y.shape}, W {W.shape}, padding {p}")
 
-    xp, dtype = y.xp, _common_type(y, W)
-    x = xp.zeros((N, _padded(size[0], p[0], s[0]), _padded(size[1], p[1], s[1]), C), dtype=dtype)
-    rows, kernel = _channels_last(y.data).reshape(N, OH * OW, O), _kernel_rows(W.data).T
-    for batch in _slices(N, OH * OW * kernel.shape[1]):
-        _fold(rows[batch].reshape(-1, O) @ kernel, x[batch], k, s, (OH, OW))
+    # The image is a grid of s×s blocks. A block sees q×q pixels of y, so this is a convolution that makes blocks.
+    q = tuple(-(-k[i] // s[i]) for i in (0, 1))
+    BH, BW = (-(-(size[i] + 2 * p[i]) // s[i]) for i in (0, 1))
+    blocks = y.xp.empty((N, BH, s[0], BW, s[1], C), dtype=_common_type(y, W))
+    image, kernel = _channels_last(y.data, (q[0] - 1, q[1] - 1), (BH - OH, BW - OW)), _block_rows(W.data, q, s)
+    for batch, columns in _columns(image, q, (1, 1), (BH, BW)):
+        made = (columns @ kernel).reshape(-1, BH, BW, *s, C)
+        blocks[batch] = made.transpose(0, 1, 3, 2, 4, 5)  # (n, BH, BW, sh, sw, C) -> (n, BH, sh, BW, sw, C)
+    x = blocks.reshape(N, BH * s[0], BW * s[1], C)
     x = x[:, p[0]:p[0] + size[0], p[1]:p[1] + size[1]]
     return record(_channels_first(_plus_bias("conv_transpose2d", x, b)), (y, W, b),
                   lambda g, x: conv2d(g, W, None, s, p),
@@ -127,10 +133,9 @@ def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
     rest = tuple((n + 2 * p[i] - k[i]) % s[i] for i, n in enumerate((H, W)))
 
     image, rows = _channels_last(x.data, p), _channels_last(y.data).reshape(N, OH * OW, O)
-    K = k[0] * k[1] * C
-    total = x.xp.zeros((K, O), dtype=_common_type(x, y))
-    for batch in _slices(N, OH * OW * K):
-        total += _unfold(image[batch], k, s, (OH, OW)).T @ rows[batch].reshape(-1, O)
+    total = x.xp.zeros((k[0] * k[1] * C, O), dtype=_common_type(x, y))
+    for batch, columns in _columns(image, k, s, (OH, OW)):
+        total += columns.T @ rows[batch].reshape(-1, O)
     return record(total.reshape(*k, C, O).transpose(3, 2, 0, 1), (x, y),
                   lambda g, W: conv_transpose2d(y, g, None, s, p, rest),
                   lambda g, W: conv2d(x, g, None, s, p))
@@ -157,7 +162,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     (N, C, H, W), xp = x.shape, x.xp
     OH, OW = _output_size("max_pool2d", (H, W), k, s, p)
 
-    windows = _windows(_channels_last(x.data, p, -np.inf), k, s, (OH, OW)).reshape(N, OH, OW, k[0] * k[1], C)
+    windows = _windows(_channels_last(x.data, p, border=-np.inf), k, s, (OH, OW)).reshape(N, OH, OW, k[0] * k[1], C)
     best = _channels_first(windows.argmax(axis=3))  # (N, C, OH, OW), the place within each window
     n, c, i, j = xp.ogrid[:N, :C, :OH, :OW]
     i, j = i * s[0] - p[0] + best // k[1], j * s[1] - p[1] + best % k[1]
@@ -186,9 +191,20 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0):
 # --- on arrays: columns of windows, channels last ---
 
 
-def _unfold(image, k, s, out):
-    """Every window of the padded image as a row: (n, H, W, C) -> (n·OH·OW, kh·kw·C)."""
-    return _windows(image, k, s, out).reshape(-1, k[0] * k[1] * image.shape[3])
+def _columns(image, k, s, out):
+    """Slices of the batch, and for each its columns: every window of the padded image as a row of a matrix (im2col).
+
+    (n, H, W, C) -> (n·OH·OW, kh·kw·C). All slices share one buffer: use each before asking for the next.
+    """
+    windows = _windows(image, k, s, out)
+    N, *window = windows.shape
+    step = max(1, _COLUMNS // max(1, prod(window)))
+    buffer = get_array_module(image).empty((min(step, N), *window), dtype=image.dtype)
+    for start in range(0, N, step):
+        part = windows[start:start + step]
+        columns = buffer[:len(part)]
+        columns[...] = part
+        yield slice(start, start + step), columns.reshape(-1, prod(window[2:]))
 
 
 def _windows(image, k, s, out):
@@ -199,34 +215,18 @@ def _windows(image, k, s, out):
     return as_strided(image, shape, (sn, s[0] * sh, s[1] * sw, sh, sw, sc))
 
 
-def _fold(columns, image, k, s, out):
-    """Add every row to its window of `image`, in place: the adjoint of `_unfold`.
-
-    The image's sides are multiples of the stride, so it is a grid of s×s blocks. The taps of a kernel that land
-    at the same place of a block's grid are added together: (kh/s)·(kw/s) strided additions instead of kh·kw.
-    """
-    n, H, W, C = image.shape
-    (OH, OW), (sh, sw) = out, s
-    columns = columns.reshape(n, OH, OW, *k, C)
-    blocks = image.reshape(n, H // sh, sh, W // sw, sw, C)
-    assert get_array_module(image).may_share_memory(blocks, image), "fold must add through a view"
-    for i in range(0, k[0], sh):
-        for j in range(0, k[1], sw):
-            taps = columns[:, :, :, i:i + sh, j:j + sw]  # (n, OH, OW, ≤sh, ≤sw, C)
-            di, dj = taps.shape[3:5]
-            target = blocks[:, i // sh:i // sh + OH, :di, j // sw:j // sw + OW, :dj]  # (n, OH, di, OW, dj, C)
-            target += taps.transpose(0, 1, 3, 2, 4, 5)
-
-
-def _channels_last(x, p=(0, 0), border=0.0):
-    """(N, C, H, W) -> contiguous (N, H + 2p, W + 2p, C), padded with `border`."""
-    xp = get_array_module(x)
+def _channels_last(x, before=(0, 0), after=None, border=0.0):
+    """(N, C, H, W) -> contiguous (N, before + H + after, before + W + after, C), padded with `border`."""
+    xp, after = get_array_module(x), after or before
     x = x.transpose(0, 2, 3, 1)
-    if p == (0, 0):
+    if before == after == (0, 0):
         return xp.ascontiguousarray(x)
     N, H, W, C = x.shape
-    padded = xp.full((N, H + 2 * p[0], W + 2 * p[1], C), border, dtype=x.dtype)
-    padded[:, p[0]:p[0] + H, p[1]:p[1] + W] = x
+    top, left = before
+    padded = xp.zeros((N, top + H + after[0], left + W + after[1], C), dtype=x.dtype)
+    if border:
+        padded += border
+    padded[:, top:top + H, left:left + W] = x
     return padded
 
 
@@ -240,6 +240,18 @@ def _kernel_rows(W):
     return W.transpose(2, 3, 1, 0).reshape(-1, W.shape[0])
 
 
+def _block_rows(W, q, s):
+    """(O, C, kh, kw) -> (qh·qw·O, sh·sw·C): what each of the q×q pixels that a block sees adds to its s×s pixels.
+
+    Tap k of a pixel of y lands k // s blocks further on, at place k mod s: so the last pixel brings the first taps.
+    """
+    O, C, kh, kw = W.shape
+    whole = get_array_module(W).zeros((O, C, q[0] * s[0], q[1] * s[1]), dtype=W.dtype)
+    whole[:, :, :kh, :kw] = W
+    taps = whole.reshape(O, C, q[0], s[0], q[1], s[1])[:, :, ::-1, :, ::-1]
+    return taps.transpose(2, 4, 0, 3, 5, 1).reshape(q[0] * q[1] * O, s[0] * s[1] * C)
+
+
 def _plus_bias(op, y, b):
     """Add the bias (one number a channel, the last axis) in place: y is fresh, nobody else has seen it."""
     if b is not None:
@@ -248,17 +260,6 @@ def _plus_bias(op, y, b):
                              expected=y.shape[3:], got=b.shape)
         y += b.data
     return y
-
-
-def _slices(N, floats_per_image):
-    """Slices of the batch whose columns hold about `_COLUMNS` floats."""
-    step = max(1, _COLUMNS // max(1, floats_per_image))
-    return [slice(i, i + step) for i in range(0, N, step)]
-
-
-def _padded(size, p, s):
-    """The padded side, rounded up to a multiple of the stride."""
-    return -(-(size + 2 * p) // s) * s
 
 
 # --- arguments ---

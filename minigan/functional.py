@@ -26,6 +26,7 @@ from .tensor import (
     scatter,
     sub,
     sum,
+    sum_array,
     sum_to,
     swapaxes,
     transpose,
@@ -157,10 +158,12 @@ def var(x, axis=None, keepdims=False):
     The biased variance, as normalisation layers use it. (The mean's own part of the derivative is Σ (x − mean x) = 0.)
     """
     x = as_tensor(x)
-    mu = x.data.mean(axis=axis, keepdims=True)
-    y = x.xp.square(x.data - mu).mean(axis=axis, keepdims=True)
-    kept, n = y.shape, x.size / max(1, y.size)
-    return record(y if keepdims else y.squeeze(axis), (x,),
+    total = sum_array(x.data, axis, keepdims=True)
+    kept, n = total.shape, x.size / total.size
+    centred = x.data - total / n
+    centred *= centred
+    y = sum_array(centred, axis, keepdims) / n
+    return record(y, (x,),
                   lambda g, y: (2 / n) * reshape(g, kept) * (x - mean(x, axis, keepdims=True)))
 
 

@@ -351,9 +351,16 @@ def matmul(a, b):
 def sum(x, axis=None, keepdims=False):
     """y = Σ x over `axis` (all axes by default)          x̄ = ȳ, broadcast along it"""
     x = as_tensor(x)
-    y = attempt("sum", x.xp.sum, x.data, axis=axis, keepdims=keepdims, got=f", axis {axis}")
+    y = attempt("sum", sum_array, x.data, axis=axis, keepdims=keepdims, got=f", axis {axis}")
     kept = _kept_shape(x.shape, axis)
     return record(y, (x,), lambda g, y: broadcast_to(reshape(g, kept), x.shape))
+
+
+def sum_array(x, axis=None, keepdims=False):
+    """x.sum(axis, keepdims), the batch axis first: in every memory layout that adds long rows, and it rounds less."""
+    if isinstance(axis, tuple) and 0 in axis:
+        x = x.sum(axis=0, keepdims=True)
+    return x.sum(axis=axis, keepdims=keepdims)
 
 
 def _kept_shape(shape, axis):
