@@ -33,6 +33,7 @@ class ArgumentReport:
 
     name, shape       : of the argument
     checked, wrong    : how many derivatives were compared, and how many disagree beyond the tolerance
+    kinks             : how many lie at a kink, where the function has two slopes and the analytic one is among them
     error             : the largest |analytic − numeric| / max(1, |numeric|)
     where             : the index of that element, or "direction k" where random directions were compared
     analytic, numeric : the two values there
@@ -42,6 +43,7 @@ class ArgumentReport:
     shape: tuple
     checked: int
     wrong: int
+    kinks: int
     error: float
     where: object
     analytic: float
@@ -50,8 +52,9 @@ class ArgumentReport:
     def __str__(self):
         verdict = "ok   " if not self.wrong else "WRONG"
         line = f"{verdict} {self.name} {self.shape}: {self.wrong} of {self.checked} wrong, worst error {self.error:.1e}"
-        return line if not self.wrong else \
-            f"{line} at {self.where}: analytic {self.analytic:.10g}, numeric {self.numeric:.10g}"
+        if self.wrong:
+            line += f" at {self.where}: analytic {self.analytic:.10g}, numeric {self.numeric:.10g}"
+        return line + (f"; {self.kinks} at a kink" if self.kinks else "")
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
                    (1e-5, 1e-7) for order 2
     max_elements : an argument with more elements is checked at this many random ones, and along `directions`
                    random directions v with entries ±1, whose derivative is ⟨x̄, v⟩
-    returns      : a `Report`; true if every derivative agrees
+    returns      : a `Report`; true if every derivative agrees. At a kink (ReLU at 0) a difference quotient means
+                   nothing: such elements are counted, and are right if the analytic value is among the two slopes
 
     Raises ShapeError for inputs that are not float64 (a difference quotient in float32 has three digits), and
     GraphError if `f` does not give a tensor.
@@ -143,40 +147,65 @@ def _gradient_as_function(f, xs, g, names, rng):
 
 
 def _compare(f, g, x, analytic, name, rng, eps, tolerances, max_elements, directions):
-    """Compare `analytic` with the difference quotients of ⟨g, f()⟩ in the elements of x, or in some of them."""
+    """Compare `analytic` with the slopes of ⟨g, f()⟩ along the elements of x, or along some of them."""
+    if x.size == 0:
+        return ArgumentReport(name, x.shape, 0, 0, 0, 0.0, (), 0.0, 0.0)
+    original = x.data.copy()
 
-    def quotient(step):
-        original = x.data.copy()
+    def at(offset):
         try:
-            x.data[...] = original + eps * step
-            above = f().copy()
-            x.data[...] = original - eps * step
-            below = f()
-            return float((g * (above - below)).sum()) / (2 * eps)
+            x.data[...] = original + offset
+            return f().copy()
         finally:
             x.data[...] = original
 
-    if x.size == 0:
-        return ArgumentReport(name, x.shape, 0, 0, 0.0, (), 0.0, 0.0)
+    def slope(v, forward, backward):
+        """The slope between two points on the line through x along v, at distances forward and −backward."""
+        return float((g * (at(forward * v) - at(-backward * v))).sum()) / (forward + backward)
+
     few = x.size <= max_elements
     chosen = range(x.size) if few else np.sort(rng.choice(x.size, max_elements // 10, replace=False)).tolist()
-    pairs = []
-    for k in chosen:
-        index = tuple(int(i) for i in np.unravel_index(k, x.shape))
-        step = np.zeros(x.shape)
-        step[index] = 1.0
-        pairs.append((index, analytic[index], quotient(to_device(step, x.device))))
+    indices = [tuple(int(i) for i in np.unravel_index(k, x.shape)) for k in chosen]
+    lines = [(index, _unit(x.shape, index), analytic[index]) for index in indices]
     for k in range(0 if few else directions):
         v = rng.choice([-1.0, 1.0], x.shape)
-        pairs.append((f"direction {k}", (analytic * v).sum(), quotient(to_device(v, x.device))))
+        lines.append((f"direction {k}", v, (analytic * v).sum()))
 
+    a, n, kinks = [], [], []
     rtol, atol = tolerances
-    a, n = np.array([p[1] for p in pairs], float), np.array([p[2] for p in pairs], float)
-    wrong = ~(np.abs(a - n) <= atol + rtol * np.abs(n))  # written so that NaN counts as wrong
-    errors = np.where(np.isfinite(a - n), np.abs(a - n) / np.maximum(1, np.abs(n)), np.inf)
+    for _, v, derivative in lines:
+        along = to_device(v, x.device)
+        a.append(float(derivative))
+        n.append(slope(along, eps, eps))
+        agrees = abs(a[-1] - n[-1]) <= atol + rtol * abs(n[-1])
+        kinks.append(not agrees and _is_kink(lambda *ends, v=along: slope(v, *ends), a[-1], eps))
+    a, n, kinks = np.array(a), np.array(n), np.array(kinks)
+    wrong = ~(np.abs(a - n) <= atol + rtol * np.abs(n)) & ~kinks  # written so that NaN counts as wrong
+    errors = np.where(kinks, 0.0, np.where(np.isfinite(a - n), np.abs(a - n) / np.maximum(1, np.abs(n)), np.inf))
     worst = int(np.argmax(np.where(wrong, errors, -1.0) if wrong.any() else errors))
-    return ArgumentReport(name, x.shape, len(pairs), int(wrong.sum()), float(errors[worst]), pairs[worst][0],
-                          float(a[worst]), float(n[worst]))
+    return ArgumentReport(name, x.shape, len(lines), int(wrong.sum()), int(kinks.sum()), float(errors[worst]),
+                          lines[worst][0], float(a[worst]), float(n[worst]))
+
+
+def _is_kink(slope, analytic, eps):
+    """Does the function bend sharply here, with the analytic derivative among the slopes of its two sides?
+
+    At a kink the two one-sided slopes differ by the same amount for every step; where a function is smooth their
+    difference shrinks with the step, and where it is not deterministic it grows.
+    """
+    gaps = []
+    for h in (eps, eps / 10):
+        right, left = slope(h, 0.0), slope(0.0, h)
+        gaps.append(abs(right - left))
+    margin = 1e-3 * gaps[1]
+    return bool(gaps[1] > 1e-4 * max(1e-3, abs(left), abs(right)) and 0.5 < gaps[1] / gaps[0] < 2
+                and min(left, right) - margin <= analytic <= max(left, right) + margin)
+
+
+def _unit(shape, index):
+    v = np.zeros(shape)
+    v[index] = 1.0
+    return v
 
 
 def _output(f, xs):

@@ -873,3 +873,48 @@ def test_a_wrong_direction_is_named():
 
 def test_the_number_of_elements_and_directions_can_be_given():
     assert gradcheck(F.tanh, large(100), max_elements=30, directions=7).arguments[0].checked == 3 + 7
+
+
+# --- kinks: two slopes meet, and a derivative is a choice between them (statement 8) ---
+
+KINKS = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "maximum": lambda x: F.maximum(x, 0.0),
+    "max_pool2d": lambda x: F.max_pool2d(x.reshape(1, 1, 1, 3), (1, 3)),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_kink_is_told_from_an_error(name, seed):
+    report = gradcheck(KINKS[name], [np.zeros(3)], seed=seed)
+    assert report
+    assert report.arguments[0].kinks >= 2
+    assert "at a kink" in str(report)
+
+
+def test_the_derivative_of_abs_at_its_kink_is_the_mean_of_its_slopes():
+    assert gradcheck(F.abs, [np.zeros(3)])
+
+
+def test_a_value_outside_the_two_slopes_of_a_kink_is_wrong():
+    def wrong(x):
+        return record(np.maximum(x.data, 0), (x,), lambda g, y: g * 1.5)
+
+    report = gradcheck(wrong, [np.zeros(3)])
+    assert not report and report.arguments[0].kinks == 0
+
+
+def test_a_wrong_derivative_beside_a_kink_is_wrong():
+    def wrong(x):
+        return record(np.maximum(x.data, 0), (x,), lambda g, y: g * (y.data > 0) * 1.01)
+
+    report = gradcheck(wrong, [np.array([-1.0, 0.0, 1.0])])
+    assert report.arguments[0].wrong == 1 and report.arguments[0].kinks == 1
+
+
+def test_a_function_that_is_not_deterministic_has_no_kink():
+    rng = np.random.default_rng(0)
+    report = gradcheck(lambda x: x * 2.0 + rng.normal(size=3) * 1e-3, [np.ones(3)])
+    assert not report and report.arguments[0].kinks == 0
