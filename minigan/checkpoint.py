@@ -66,12 +66,13 @@ def load(path):
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta")))
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile,
+            zlib.error) as error:
         raise CheckpointError("not a readable checkpoint", where=str(path), got=f"{type(error).__name__}: {error}",
                               fix="The file is damaged, or something else; use another copy or train again") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise CheckpointError("unknown checkpoint format", where=str(path), expected=f"format {FORMAT}",
-                              got=meta.get("format") if isinstance(meta, dict) else type(meta).__name__,
+    found = meta.pop("format", None) if isinstance(meta, dict) else type(meta).__name__
+    if found != FORMAT:
+        raise CheckpointError("unknown checkpoint format", where=str(path), expected=f"format {FORMAT}", got=found,
                               fix="It may come from a newer minigan")
     parts = {}
     for key, array in arrays.items():

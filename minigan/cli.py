@@ -1,6 +1,7 @@
 """The command line: minigan train · sample · data · gradcheck."""
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -17,10 +18,12 @@ def main(argv=None):
         return arguments.command(arguments) or 0
     except MiniganError as error:
         return _failed(arguments, error)
+    except MemoryError as error:
+        return _failed(arguments, f"out of memory: {error}. Use a smaller --batch-size")
     except OSError as error:
         return _failed(arguments, f"{error.filename or 'a file'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        print("minigan: stopped; the last checkpoint is whole", file=sys.stderr)
+        print("minigan: stopped at once; what was saved before is whole", file=sys.stderr)
         return 130
 
 
@@ -40,6 +43,11 @@ def _train(arguments):
     started = time.perf_counter()
     try:
         if arguments.resume is not None:
+            ignored = [name for name in (*_CONFIG, "out") if name not in ("device", "data_dir")
+                       and getattr(arguments, name) is not None]
+            if ignored:
+                raise ConfigError("a resumed run keeps its own settings", where="--resume",
+                                  got=", ".join(f"--{name.replace('_', '-')}" for name in ignored))
             folder = run.resume(arguments.resume, _steps(arguments), arguments.data_dir, arguments.device, _progress)
         else:
             config = run.configure(**{name: getattr(arguments, name) for name in _CONFIG}, steps=_steps(arguments))
@@ -50,9 +58,9 @@ def _train(arguments):
     except run.Interrupted as stop:
         print(f"minigan: {stop}", file=sys.stderr)
         return stop.code
-    picture = max((folder / "samples").glob("step_*.png"))
+    picture = max((folder / "samples").glob("step_*.png"), key=lambda path: int(path.stem[5:]))
     print(f"Done in {time.perf_counter() - started:.0f} s. Open {picture}\n"
-          f"More samples: minigan sample {folder} --n 64 --out samples.png")
+          f"More samples: minigan sample {shlex.quote(str(folder))} --n 64 --out samples.png")
     return 0
 
 
@@ -65,7 +73,7 @@ def _steps(arguments):
         raise ConfigError("--epochs stands for --steps in a new run; give one of them")
     config = run.configure(**{name: getattr(arguments, name) for name in _CONFIG})
     size = len(data.load(config.data, data_dir=config.data_dir))
-    return arguments.epochs * -(-size // (config.batch_size * config.n_d))
+    return -(-arguments.epochs * (size // config.batch_size) // config.n_d)
 
 
 def _progress(records, done, total):
@@ -86,6 +94,9 @@ def _sample(arguments):
 
     if arguments.out.suffix not in (".png", ".npz"):
         raise ConfigError(f"--out must end in .png or .npz, got {arguments.out}")
+    if not arguments.out.parent.is_dir() or arguments.out.is_dir() or arguments.out.name == "checkpoint.npz":
+        raise ConfigError("not a place for a file of samples", where=str(arguments.out),
+                          expected="a file in a folder that exists, and no checkpoint")
     x = run.sample(arguments.run, arguments.n, arguments.seed)
     if arguments.out.suffix == ".png":
         plot.save_samples(arguments.out, x)
@@ -160,13 +171,13 @@ def _parser():
     add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective})")
     add("--steps", type=int, metavar="N", help="steps of G (default: by data and model)")
     add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")
-    add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size})")
+    add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size}, or by data)")
     add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d})")
-    add("--lr", type=float, help=f"learning rate of G, and of D unless --lr-d is given (default {c.lr:g}, or by model)")
+    add("--lr", type=float, help=f"learning rate of G, and of D without --lr-d (default {c.lr:g}, or by model)")
     add("--lr-d", type=float, metavar="LR", help=f"learning rate of D (default {c.lr_d:g}, or by model)")
     add("--beta1", type=float, metavar="B", help=f"Adam's first beta (default {c.beta1:g}, or by model)")
     add("--optimizer", help=f"{names(run.OPTIMISERS)} (default {c.optimizer})")
-    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim})")
+    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim}; for points 2)")
     add("--seed", type=int, help=f"of everything random (default {c.seed})")
     add("--device", help=f"{names(DEVICES)} (default {c.device})")
     add("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST, instead of a download")

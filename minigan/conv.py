@@ -77,7 +77,8 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
 
     y : (N, O, OH, OW);  W : (O, C, kh, kw), "in" before "out";  b : (C,) or None
     output_padding : an int or a pair below the stride, chooses among the sizes that `conv2d` maps to OH
-    returns : (N, C, H, W) with H = (OH − 1)s − 2p + kh + output_padding
+    returns : (N, C, H, W) with H = (OH − 1)s − 2p + kh + output_padding. Where the stride does not divide the
+              kernel, the kernel is filled up with zeros, so inf in y can give NaN next to where it belongs
 
     Raises ShapeError if the channels differ, ConfigError if output_padding is not below the stride.
     """
@@ -93,7 +94,7 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
                          expected=f"x with {W.shape[0]} channels, for W {W.shape}", got=f"x {y.shape}")
     (N, _, OH, OW), (C, *k) = y.shape, W.shape[1:]
     size = tuple((n - 1) * s[i] - 2 * p[i] + k[i] + op[i] for i, n in enumerate((OH, OW)))
-    if min(size) < 1:
+    if min(size) < 1 or min(k) < 1:
         raise ShapeError("the output would be empty", where="conv_transpose2d",
                          got=f"x {y.shape}, W {W.shape}, padding {p}")
 
@@ -124,7 +125,8 @@ def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
     Raises ShapeError if y does not have the shape of `conv2d(x, W)`.
     """
     x, y = as_tensor(x), as_tensor(y)
-    k, s, p = _pair(kernel_size), _stride("conv2d_weight", stride), _padding("conv2d_weight", padding)
+    k, s = _kernel("conv2d_weight", kernel_size), _stride("conv2d_weight", stride)
+    p = _padding("conv2d_weight", padding)
     _require_4d("conv2d_weight", x=x, y=y)
     (N, C, H, W), (_, O, OH, OW) = x.shape, y.shape
     if y.shape != (expected := (N, O, *_output_size("conv2d_weight", (H, W), k, s, p))):
@@ -153,7 +155,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     returns : (N, C, OH, OW). The gradient goes to the largest element, the first of equal ones.
     """
     x = as_tensor(x)
-    k, p = _pair(kernel_size), _padding("max_pool2d", padding)
+    k, p = _kernel("max_pool2d", kernel_size), _padding("max_pool2d", padding)
     s = k if stride is None else _stride("max_pool2d", stride)
     _require_4d("max_pool2d", x=x)
     if 2 * p[0] > k[0] or 2 * p[1] > k[1]:
@@ -178,7 +180,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0):
     x : (N, C, H, W);  stride : the kernel's size by default
     returns : (N, C, OH, OW). It is the convolution of each channel by itself with a constant kernel.
     """
-    x, k, p = as_tensor(x), _pair(kernel_size), _padding("avg_pool2d", padding)
+    x, k, p = as_tensor(x), _kernel("avg_pool2d", kernel_size), _padding("avg_pool2d", padding)
     s = k if stride is None else _stride("avg_pool2d", stride)
     _require_4d("avg_pool2d", x=x)
     N, C, H, W = x.shape
@@ -198,8 +200,9 @@ def _columns(image, k, s, out):
     """
     windows = _windows(image, k, s, out)
     N, *window = windows.shape
-    step = max(1, _COLUMNS // max(1, prod(window)))
-    buffer = get_array_module(image).empty((min(step, N), *window), dtype=image.dtype)
+    xp = get_array_module(image)
+    step = max(1, _COLUMNS // max(1, prod(window))) if xp is np else max(1, N)  # a GPU wants it all at once
+    buffer = xp.empty((min(step, N), *window), dtype=image.dtype)
     for start in range(0, N, step):
         part = windows[start:start + step]
         columns = buffer[:len(part)]
@@ -269,6 +272,10 @@ def _pair(v):
     return (v, v) if np.ndim(v) == 0 else tuple(v)
 
 
+def _kernel(op, kernel_size):
+    return _whole_numbers(op, "kernel_size", kernel_size, 1, "must be positive")
+
+
 def _stride(op, stride):
     return _whole_numbers(op, "stride", stride, 1, "must be positive")
 
@@ -287,7 +294,7 @@ def _whole_numbers(op, name, v, least, otherwise):
 
 
 def _output_size(op, size, k, s, p):
-    out = tuple((n + 2 * p[i] - k[i]) // s[i] + 1 if k[i] else 0 for i, n in enumerate(size))
+    out = tuple((n + 2 * p[i] - k[i]) // s[i] + 1 for i, n in enumerate(size))
     if min(out) < 1 or min(k) < 1:
         raise ShapeError("the kernel does not fit into the padded image", where=op,
                          got=f"image {size}, padding {p}, kernel {k}")

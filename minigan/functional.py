@@ -1,4 +1,4 @@
-r"""Differentiable functions of tensors. Each is one screen line: its formula, its forward, its vjp.
+r"""Differentiable functions of tensors. Each fits on a few lines: its formula, its forward, its vjp.
 
 `g` is the cotangent ȳ of the result and `y` the result itself, see `minigan.tensor`. Everything here is
 written in tensor operations, so every function can be differentiated as often as you like.
@@ -147,7 +147,7 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/n) Σ x over `axis` (all axes by default)"""
     x = as_tensor(x)
     if x.size == 0:
-        raise ShapeError("nothing has no mean", where="mean", got=x.shape)
+        raise ShapeError("an empty tensor has no mean", where="mean", got=x.shape)
     total = sum(x, axis, keepdims)
     return total * (total.size / x.size)
 
@@ -158,7 +158,9 @@ def var(x, axis=None, keepdims=False):
     The biased variance, as normalisation layers use it. (The mean's own part of the derivative is Σ (x − mean x) = 0.)
     """
     x = as_tensor(x)
-    total = sum_array(x.data, axis, keepdims=True)
+    if x.size == 0:
+        raise ShapeError("an empty tensor has no variance", where="var", got=x.shape)
+    total = attempt("var", sum_array, x.data, axis=axis, keepdims=True, got=f", axis {axis}")
     kept, n = total.shape, x.size / total.size
     centred = x.data - total / n
     centred *= centred
@@ -195,7 +197,7 @@ def linear(x, W, b=None):
                          got=f"x {x.shape}")
     if b is not None and b.shape != W.shape[:1]:
         raise ShapeError("the bias has one number for each output", where="linear", expected=W.shape[:1], got=b.shape)
-    require_same_device("linear", x.data, W.data)
+    require_same_device("linear", x.data, W.data, None if b is None else b.data)
     if x.ndim != 2:
         return reshape(linear(reshape(x, -1, x.shape[-1]), W, b), *x.shape[:-1], W.shape[0])
     data = x.data @ W.data.T
@@ -207,6 +209,8 @@ def linear(x, W, b=None):
 def pad2d(x, padding):
     """y = x with `padding` zeros around its last two axes          x̄ = ȳ, cropped"""
     x, p = as_tensor(x), padding
+    if p < 0:
+        raise ConfigError("the padding cannot be negative", where="pad2d", got=p, fix="To crop, use an index")
     if x.ndim < 2:
         raise ShapeError("x needs two axes to be padded", where="pad2d", expected="(…, H, W)", got=x.shape)
     inside = (Ellipsis, slice(p, p + x.shape[-2]), slice(p, p + x.shape[-1]))

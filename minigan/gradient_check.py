@@ -91,7 +91,7 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
     eps          : the step ε of the central difference
     rtol, atol   : an element is right if |analytic − numeric| ≤ atol + rtol·|numeric|; (1e-6, 1e-8) by default,
                    (1e-5, 1e-7) for order 2
-    max_elements : an argument with more elements is checked at this many random ones, and along `directions`
+    max_elements : an argument with more elements is checked at a tenth of this many, and along `directions`
                    random directions v with entries ±1, whose derivative is ⟨x̄, v⟩
     returns      : a `Report`; true if every derivative agrees. At a kink (ReLU at 0) a difference quotient means
                    nothing: such elements are counted, and are right if the analytic value is among the two slopes

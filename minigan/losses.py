@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .backend import require_same_device
 from .errors import ConfigError, ShapeError
 from .functional import log, mean, sigmoid, softplus, where
 from .tensor import Tensor, as_tensor
@@ -132,7 +133,7 @@ def bce(p, y):
 
     $$L = -\frac{1}{m} \sum_i [y_i \log p_i + (1 - y_i) \log(1 - p_i)]$$
 
-    p : (N, 1) probabilities;  y : labels in [0, 1] of the same shape, or one number for all
+    p : (N, 1) probabilities;  y : labels in [0, 1] of the same shape, or one number for all; constants
     returns : () scalar. Over m real and m generated samples it is half of F4.
 
     Raises ShapeError if p and y differ in shape: they would broadcast to a wrong loss without an error (X14).
@@ -149,9 +150,10 @@ def bce_with_logits(a, y):
 
     Its gradient is $\partial L/\partial a_i = (\sigma(a_i) - y_i)/m$.
 
-    a : (N, 1) scores;  y : labels in [0, 1] of the same shape, or one number for all;  returns : () scalar
+    a : (N, 1) scores;  y : labels in [0, 1] of the same shape, or one number for all; constants
+    returns : () scalar
     Raises ShapeError if a and y differ in shape (X14).
-    Source : document 003 §2.4 (`BCEWithLogitsLoss`), 004 §4 (sigmoid cross entropy).
+    Source : document 003 §4 (`BCEWithLogitsLoss`), 004 §4 (sigmoid cross entropy).
     """
     a = as_tensor(a)
     y = _labels(a, y)
@@ -161,6 +163,7 @@ def bce_with_logits(a, y):
 def _labels(scores, y):
     y = y.data if isinstance(y, Tensor) else y
     xp = scores.xp
+    require_same_device("binary cross entropy", scores.data, y)
     if np.ndim(y) == 0:
         return xp.full(scores.shape, float(y), dtype=scores.dtype)
     y = xp.asarray(y, dtype=scores.dtype)

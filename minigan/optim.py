@@ -11,7 +11,7 @@ from math import isfinite
 
 import numpy as np
 
-from .backend import device_of, get_array_module, is_array, to_device, to_numpy
+from .backend import device_of, get_array_module, is_array, require_same_device, to_device, to_numpy
 from .errors import CheckpointError, ConfigError, GraphError, ShapeError
 from .tensor import Tensor
 
@@ -48,7 +48,7 @@ class Optimiser:
             p.version += 1
 
     def update(self, theta, g, *state):
-        """Change the array `theta` in place, by the optimiser's rule."""
+        """Change `theta` in place, element by element: it is called on flat pieces of the parameters."""
         raise TypeError(f"{type(self).__name__} does not define update")
 
     def _matching(self, grads):
@@ -61,6 +61,7 @@ class Optimiser:
             if not is_array(g):
                 raise GraphError(f"parameter {i} has no gradient", where=where,
                                  fix="Pass grad(loss, parameters), or call loss.backward() before")
+            require_same_device(where, p.data, g)
             if g.shape != p.shape:
                 raise ShapeError(f"gradient {i} does not have its parameter's shape", where=where, expected=p.shape,
                                  got=g.shape)
@@ -72,7 +73,7 @@ class Optimiser:
         return arrays
 
     def zero_grad(self):
-        """Forget what `backward` left in `.grad`. Nobody needs it who passes `grad(loss, theta)` to `step`."""
+        """Forget what `backward` left in `.grad`. Not needed if you pass `grad(loss, theta)` to `step`."""
         for p in self.params:
             p.grad = None
 
@@ -103,7 +104,7 @@ class SGD(Optimiser):
     r"""Gradient descent, with momentum: $v \leftarrow \mu v + g,\ \theta \leftarrow \theta - \alpha v$.
 
     lr : α > 0;  momentum : μ in [0, 1), 0 for the plain step θ ← θ − αg of Algorithm 1
-    Source : document 001, Algorithm 1.
+    Source : document 001, Algorithm 1; momentum (Polyak 1964) in PyTorch's form.
     """
 
     def __init__(self, params, lr, momentum=0.0):
@@ -188,7 +189,7 @@ def _pieces(theta, *arrays):
 
 
 def _sqrt(v):
-    return v**0.5
+    return get_array_module(v).sqrt(v)
 
 
 def _in_range(optimiser, name, value, low, high=float("inf"), above=False):

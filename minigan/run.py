@@ -10,6 +10,7 @@
 
 import csv
 import json
+import shlex
 import signal
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,17 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, data, losses, models, optim, plot
-from .backend import DEVICES, cuda_available, random_streams, to_device
-from .errors import CheckpointError, ConfigError
+from .backend import DEVICES, random_streams, to_device
+from .errors import CheckpointError, ConfigError, MiniganError
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
 __all__ = ["Config", "Run", "PRESETS", "configure", "train", "resume", "sample"]
 
 OPTIMISERS = {"sgd": optim.SGD, "rmsprop": optim.RMSProp, "adam": optim.Adam}
-STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples")
-GRID = 64  # samples in a picture of images; POINTS in one of points
-POINTS = 1000
+STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
+PARTS = ("G", "D", "opt_g", "opt_d")
+GRID = 64  # images in a picture
+POINTS = 1000  # points in a picture
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def configure(**given):
     Raises ConfigError for an unknown name or a value out of range, with the valid ones.
     """
     given = {name: value for name, value in given.items() if value is not None}
+    if "data_dir" in given:
+        given["data_dir"] = str(given["data_dir"])
     data_set = given.get("data", Config.data)
     _choice("data", data_set, data.NAMES)
     model = given.get("model", "mlp" if data_set in data.TOYS else Config.model)
@@ -91,6 +95,7 @@ def configure(**given):
     _require("seed", config.seed, lambda n: isinstance(n, int) and n >= 0, "a whole number ≥ 0")
     for name in ("lr", "lr_d"):
         _require(name, getattr(config, name), lambda v: 0 < v < float("inf"), "a number > 0")
+    config = replace(config, lr=float(config.lr), lr_d=float(config.lr_d), beta1=float(config.beta1))
     _require("beta1", config.beta1, lambda v: 0 <= v < 1, "a number from 0 to below 1")
     return config
 
@@ -109,12 +114,11 @@ class Run:
     """A game set up from a `Config`: networks, optimisers, data and random streams, and how many steps were made."""
 
     def __init__(self, config):
-        if config.device == "cuda" and not cuda_available():
-            to_device(np.zeros(1), "cuda")  # raises, and says what is missing
+        to_device(np.zeros(1), config.device)  # raises where there is no GPU, before anything is read
         self.config, self.step = config, 0
         self.streams = random_streams(config.seed, *STREAMS)
         x = data.load(config.data, data_dir=config.data_dir, rng=self.streams["data"])
-        self.x_real = x[:POINTS]
+        self.x_real = x[:POINTS].copy()
         self.batches = data.minibatches(x, config.batch_size, self.streams["batches"], config.device)
         self.G, self.D = models.build(config.model, config.latent_dim, x.shape[1:], self.streams["weights"])
         self.objective = losses.objective(config.objective)
@@ -146,7 +150,7 @@ class Run:
 
     def parts(self):
         """What there is to save: a dict part → state dict."""
-        return {name: getattr(self, name).state_dict() for name in ("G", "D", "opt_g", "opt_d")}
+        return {name: getattr(self, name).state_dict() for name in PARTS}
 
     def meta(self):
         """What there is to save besides arrays: configuration, step, random states, place in the data."""
@@ -156,14 +160,15 @@ class Run:
 
     def restore(self, parts, meta):
         """Take over what `parts` and `meta` gave."""
-        for name in ("G", "D", "opt_g", "opt_d"):
+        for name in PARTS:
             if name not in parts:
                 raise CheckpointError(f"the checkpoint has no part '{name}'", where="checkpoint")
             getattr(self, name).load_state_dict(parts[name])
-        for name, state in meta["streams"].items():
-            self.streams[name].bit_generator.state = state
-        self.batches.load_state_dict(meta["batches"])
-        self.step = meta["step"]
+        with _readable_meta():
+            for name, state in meta["streams"].items():
+                self.streams[name].bit_generator.state = state
+            self.batches.load_state_dict(meta["batches"])
+            self.step = int(meta["step"])
 
 
 def generate(G, z, device="cpu", chunk=256):
@@ -184,15 +189,35 @@ def train(config, out=None, runs="runs", progress=None):
     out      : the folder to make; by default the next free number in `runs`
     progress : called as `progress(records, done, total)`, gives the records back (a tqdm bar); none by default
 
-    Raises ConfigError if `out` exists and is not an empty folder. Nothing is written before data and networks stand.
+    Raises ConfigError if `out` exists and is not an empty folder; nothing is written before data and networks stand.
+    Raises Interrupted, with everything saved, after the step in which Ctrl-C or SIGTERM came.
     """
     folder = _next_free(Path(runs)) if out is None else Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("the folder is not empty, and a run is never overwritten", where=str(folder),
-                          fix=f"Choose another --out, or go on with it: minigan train --resume {folder}")
+    _refuse_to_overwrite(folder)
     run = Run(config)
-    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            (folder / "samples").mkdir(parents=True)  # in one stroke: two runs cannot both have made it
+            break
+        except FileExistsError:
+            if out is not None:
+                _refuse_to_overwrite(folder)
+                raise
+            folder = _next_free(Path(runs))
+    _save(run, folder)
     return _play(run, folder, progress)
+
+
+def _refuse_to_overwrite(folder):
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError("the folder is not empty, and a run is never overwritten", where=str(folder),
+                          fix=f"Choose another --out, or go on with it: {_resume_command(folder)}")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("there is a file of that name", where=str(folder), fix="Choose another --out")
+
+
+def _resume_command(folder):
+    return f"minigan train --resume {shlex.quote(str(folder))}"
 
 
 def resume(folder, steps=None, data_dir=None, device=None, progress=None):
@@ -204,6 +229,8 @@ def resume(folder, steps=None, data_dir=None, device=None, progress=None):
     parts, meta = checkpoint.load(folder / "checkpoint.npz")
     run = _restored(parts, meta, steps=steps, data_dir=data_dir, device=device)
     if run.step >= run.config.steps:
+        if not (folder / "curves.png").is_file():
+            _draw_curves(folder)  # killed between the last checkpoint and the picture
         raise ConfigError("the run is complete", where=str(folder), expected=f"more than {run.step} steps",
                           got=run.config.steps, fix=f"To go on, say --steps N with N > {run.step}")
     (folder / "samples").mkdir(exist_ok=True)
@@ -215,11 +242,11 @@ def sample(folder, n, seed=0):
     _require("n", n, lambda n: isinstance(n, int) and n >= 1, "a whole number ≥ 1")
     parts, meta = checkpoint.load(Path(folder) / "checkpoint.npz")
     config = _config(meta)
-    shape = tuple(meta["sample_shape"])
-    G, _ = models.build(config.model, config.latent_dim, shape)
+    with _readable_meta():
+        G, _ = models.build(config.model, config.latent_dim, tuple(meta["sample_shape"]))
     G.load_state_dict(parts.get("G", {}))
-    rng = random_streams(seed, "noise")["noise"]
-    return generate(G, rng.standard_normal((n, config.latent_dim), dtype=np.float32))
+    z = random_streams(seed, *STREAMS)["sampling"].standard_normal((n, config.latent_dim), dtype=np.float32)
+    return generate(G, z)
 
 
 def _restored(parts, meta, **changes):
@@ -232,10 +259,21 @@ def _restored(parts, meta, **changes):
 def _config(meta):
     known = {field.name for field in fields(Config)}
     config = meta.get("config")
-    if not isinstance(config, dict) or config.keys() != known:
+    if not isinstance(config, dict) or config.keys() - known:
         raise CheckpointError("the checkpoint's configuration is not one that this version knows", where="checkpoint",
-                              expected=", ".join(sorted(known)), got=", ".join(sorted(config or {})))
-    return Config(**config)
+                              expected=", ".join(sorted(known)), got=str(config)[:200])
+    return configure(**config)
+
+
+@contextmanager
+def _readable_meta():
+    """Whatever is missing or odd in a checkpoint's meta becomes one CheckpointError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, MiniganError):
+            raise
+        raise CheckpointError("the checkpoint is not complete", where="checkpoint", got=repr(error)) from error
 
 
 def _next_free(runs):
@@ -247,7 +285,7 @@ class Interrupted(Exception):
     """Training was asked to stop, and everything is saved; `code` is the exit status that says so."""
 
     def __init__(self, folder, step, signal_number):
-        super().__init__(f"stopped after step {step}; to go on: minigan train --resume {folder}")
+        super().__init__(f"stopped after step {step}; to go on: {_resume_command(folder)}")
         self.code = 128 + signal_number
 
 
@@ -259,15 +297,19 @@ def _play(run, folder, progress):
     with _log(folder / "log.csv", run.step) as log, _stop_signals() as stopped:
         for record in progress(remaining, run.step, config.steps) if progress else remaining:
             log.write(record)
-            last = record.step == config.steps or bool(stopped)
-            if last or record.step % every == 0:
+            stop = stopped[0] if stopped and record.step < config.steps else None  # read once: a signal may come now
+            if stop or record.step == config.steps or record.step % every == 0:
                 plot.save_samples(folder / "samples" / f"step_{record.step:06d}.png", run.samples(), run.x_real)
                 log.flush()
                 _save(run, folder)
-            if stopped and record.step < config.steps:
-                raise Interrupted(folder, record.step, stopped[0])
-    plot.save(folder / "curves.png", lambda axes: plot.curves(axes, folder / "log.csv"), ncols=2)
+            if stop:
+                raise Interrupted(folder, record.step, stop)
+    _draw_curves(folder)
     return folder
+
+
+def _draw_curves(folder):
+    plot.save(folder / "curves.png", lambda axes: plot.curves(axes, folder / "log.csv"), ncols=2)
 
 
 def _save(run, folder):
@@ -280,13 +322,20 @@ def _write_config(folder, config):
 
 
 class _Log:
+    """Rows of the log. Records wait for a while before they are read: on a GPU each reading halts the computation."""
+
     def __init__(self, file):
-        self.file, self.writer = file, csv.writer(file)
+        self.file, self.writer, self.waiting = file, csv.writer(file), []
 
     def write(self, record):
-        self.writer.writerow([record.step, *(f"{value:.9g}" for value in list(record.as_dict().values())[1:])])
+        self.waiting.append(record)
+        if len(self.waiting) == 50:
+            self.flush()
 
     def flush(self):
+        for record in self.waiting:
+            self.writer.writerow([record.step, *(f"{getattr(record, name):.9g}" for name in record.FIELDS)])
+        self.waiting.clear()
         self.file.flush()
 
 
@@ -297,7 +346,8 @@ def _log(path, step):
     rows = []
     if step and path.is_file():
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in list(csv.reader(file))[1:] if row and int(row[0]) <= step]
+            rows = [row for row in csv.reader(file)
+                    if len(row) == len(header) and row[0].isdigit() and int(row[0]) <= step]
     with checkpoint.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     with open(path, "a", newline="", encoding="utf-8") as file:

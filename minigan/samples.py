@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import functional as F
+from .backend import random_streams
 
 __all__ = ["Sample", "samples"]
 
@@ -25,7 +26,7 @@ class Sample(NamedTuple):
 
 def samples(seed=0):
     """All samples, as a list; every operation of `functional` is there at least once."""
-    rng = np.random.default_rng(seed)
+    rng = random_streams(seed, "samples")["samples"]
 
     def normal(*shape):
         return rng.standard_normal(shape)

@@ -70,16 +70,8 @@ class Tensor:
     size = property(lambda self: self.data.size)
     dtype = property(lambda self: self.data.dtype)
     T = property(lambda self: transpose(self))
-
-    @property
-    def xp(self):
-        """The module of the array: `numpy` or `cupy`."""
-        return get_array_module(self.data)
-
-    @property
-    def device(self):
-        """Where the array lives: "cpu" or "cuda"."""
-        return device_of(self.data)
+    xp = property(lambda self: get_array_module(self.data), doc="The module of the array: `numpy` or `cupy`.")
+    device = property(lambda self: device_of(self.data), doc='Where the array lives: "cpu" or "cuda".')
 
     @property
     def op(self):
@@ -113,7 +105,9 @@ class Tensor:
         return Tensor(self.data.copy())
 
     def assign(self, array):
-        """Overwrite the values in place. Gradients through graphs that used the old values then raise."""
+        """Overwrite the values of a leaf in place. Gradients through graphs that used the old values then raise."""
+        if self.inputs:
+            self._refuse()
         array = to_device(array, self.device) if is_array(array) else array
         attempt("assign", operator.setitem, self.data, ..., array)
         self.version += 1
@@ -221,6 +215,8 @@ def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
     with _record_graph(create_graph):
         for t in reversed(on_path):
             g = cotangents[t] if t in targets else cotangents.pop(t)
+            if not any(x in on_path for x in t.inputs):
+                continue
             for x, version in zip(t.inputs, t.input_versions):
                 if x.version != version:  # also of an x not on the path: the other inputs' vjps may use it
                     raise GraphError(
@@ -357,7 +353,7 @@ def sum(x, axis=None, keepdims=False):
 
 
 def sum_array(x, axis=None, keepdims=False):
-    """x.sum(axis, keepdims), the batch axis first: in every memory layout that adds long rows, and it rounds less."""
+    """x.sum(axis, keepdims); of several axes the batch's goes first: that adds long rows, in every memory layout."""
     if isinstance(axis, tuple) and 0 in axis:
         x = x.sum(axis=0, keepdims=True)
     return x.sum(axis=axis, keepdims=keepdims)
@@ -391,7 +387,7 @@ def sum_to(x, shape):
 def reshape(x, *shape):
     """y = x with another shape, in row-major order          x̄ = ȳ, reshaped back"""
     x = as_tensor(x)
-    shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    shape = shape[0] if len(shape) == 1 and np.ndim(shape[0]) else shape
     data = attempt("reshape", x.xp.reshape, x.data, shape, got=f" to {tuple(shape)}")
     return record(data, (x,), lambda g, y: reshape(g, x.shape))
 
@@ -399,7 +395,7 @@ def reshape(x, *shape):
 def transpose(x, *axes):
     """y = x with its axes permuted (reversed by default)          x̄ = ȳ, permuted back"""
     x = as_tensor(x)
-    axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    axes = axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes
     axes = axes or tuple(reversed(range(x.ndim)))
     data = attempt("transpose", x.xp.transpose, x.data, axes=axes, got=f", axes {tuple(axes)}")
     inverse = tuple(np.argsort([a % x.ndim for a in axes]).tolist())

@@ -30,10 +30,9 @@ class StepRecord:
         self._scalars = dict(zip(self.FIELDS, scalars, strict=True))
 
     def __getattr__(self, name):
-        try:
-            return float(self._scalars[name])
-        except KeyError:
-            raise AttributeError(name) from None
+        if name not in self.FIELDS:
+            raise AttributeError(name)
+        return float(self._scalars[name])
 
     def as_dict(self):
         """All of it, as a dict of numbers: step, loss_d, loss_g, loss, d_real, d_fake."""
@@ -44,7 +43,7 @@ class StepRecord:
 
 
 def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
-    r"""Play the game $\min_G \max_D$ (F14): an iterator that makes one step of G, and `n_d` of D before it, at a time.
+    r"""Play the game $\min_G \max_D$ (F14): an iterator, of which each item is `n_d` steps of D and then one of G.
 
         for record in minimax(G, D, OBJECTIVES["non-saturating"], opt_g, opt_d, batches, noise):
             print(record.step, record.loss_d)
@@ -57,6 +56,7 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
     n_d          : steps of D for each step of G
     rng          : a NumPy generator, for objectives whose penalty draws random numbers
     yields       : a `StepRecord`
+    raises       : ConfigError for n_d < 1, when the first item is asked for
 
     D's steps never touch G's parameters, nor G's step D's: each gradient is taken for one network's θ alone.
     (BatchNorm's running statistics are no parameters: every forward pass in training mode moves them, as in PyTorch.)
@@ -87,8 +87,8 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
         step += 1
         with no_grad():
             d_real, d_fake = mean(objective.opinion(a_real)), mean(objective.opinion(a_fake))
-            yield_values = (loss_d, loss_g, total(loss_g, loss_d), d_real, d_fake)
-        yield StepRecord(step, *(value.data for value in yield_values))
+            measured = (loss_d, loss_g, total(loss_g, loss_d), d_real, d_fake)
+        yield StepRecord(step, *(value.data for value in measured))
 
 
 def _like(theta, x):

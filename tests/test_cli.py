@@ -33,7 +33,7 @@ def test_train_ends_by_naming_the_picture(capsys):
 
 def test_epochs_stand_for_steps():
     assert main(["train", "--model", "mlp", "--epochs", "1", "--batch-size", "600"]) == 0
-    assert Path("runs/001/log.csv").read_text().count("\n") == 1 + 3  # 1,797 / 600, rounded up
+    assert Path("runs/001/log.csv").read_text().count("\n") == 1 + 2  # full batches of 600 in 1,797
 
 
 @pytest.mark.parametrize("data", ["ring", "grid"])
@@ -45,6 +45,16 @@ def test_points_are_trained_and_drawn(data):
 def test_resume_goes_on(trained):
     assert main(["train", "--resume", trained, "--steps", "6"]) == 0
     assert Path("runs/001/log.csv").read_text().count("\n") == 1 + 6
+
+
+def test_resume_refuses_what_it_would_ignore(trained, capsys):
+    assert main(["train", "--resume", trained, "--lr", "1e-5", "--batch-size", "3"]) == 1
+    assert "keeps its own settings (got --lr, --batch-size)" in capsys.readouterr().err
+
+
+def test_sample_never_overwrites_a_checkpoint(trained, capsys):
+    assert main(["sample", trained, "--out", "runs/001/checkpoint.npz"]) == 1
+    assert "not a place" in capsys.readouterr().err
 
 
 def test_sample_writes_an_npz_of_images(trained):

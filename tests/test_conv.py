@@ -503,7 +503,6 @@ def test_second_derivative_of_max_pool_sits_on_the_largest_elements():
     ("max_pool2d", lambda: F.max_pool2d(tensor(2, 3, 8, 7), 9), ["(8, 7)", "(9, 9)"]),
     ("avg_pool2d", lambda: F.avg_pool2d(tensor(3, 8, 7), 2), ["(3, 8, 7)", "four axes"]),
     ("avg_pool2d", lambda: F.avg_pool2d(tensor(2, 3, 8, 7), 9), ["(8, 7)", "(9, 9)"]),
-    ("avg_pool2d", lambda: F.avg_pool2d(tensor(2, 3, 8, 7), 0), ["(0, 0)"]),
 ])
 def test_shapes_that_do_not_fit_are_named_with_the_operation(op, f, parts):
     with pytest.raises(MiniganError) as error:
@@ -544,6 +543,14 @@ def test_a_stride_or_padding_out_of_range_names_the_operation(op, option, value)
     with pytest.raises(ConfigError) as error:
         SLIDING[op](**{option: value})
     assert error.value.where == op
+
+
+@pytest.mark.parametrize("kernel_size", [0, -1, 2.5, (1, 2, 3)], ids=str)
+@pytest.mark.parametrize("op", ["conv2d_weight", "max_pool2d", "avg_pool2d"])
+def test_a_kernel_size_out_of_range_is_refused(op, kernel_size):
+    arguments = [tensor(2, 3, 8, 7)] + [tensor(2, 5, 6, 5)] * (op == "conv2d_weight")
+    with pytest.raises(ConfigError, match=f"{op}: kernel_size"):
+        getattr(F, op)(*arguments, kernel_size)
 
 
 def test_negative_output_padding_is_refused_by_name():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from minigan import checkpoint, run
+from minigan.backend import cuda_available
 from minigan.errors import CheckpointError, ConfigError, DeviceError
 
 SMALL = {"data": "digits", "model": "mlp", "batch_size": 16, "latent_dim": 8}
@@ -66,10 +67,37 @@ def test_resuming_gives_the_bits_of_an_uninterrupted_run(tmp_path, model, optimi
 
 def test_rows_of_the_log_after_the_checkpoint_are_dropped_on_resume(folder):
     with open(folder / "log.csv", "a") as file:
-        file.write("21,9,9,9,9,9\n22,9,9")
+        file.write("21,9,9,9,9,9\n2")  # a row that was not written to its end
     run.resume(folder, steps=22)
     steps = [line.split(",")[0] for line in (folder / "log.csv").read_text().splitlines()[1:]]
     assert steps == [str(i) for i in range(1, 23)]
+
+
+def test_a_run_can_be_resumed_from_its_very_beginning(tmp_path, monkeypatch):
+    whole = run.train(run.configure(**SMALL, steps=5), tmp_path / "whole")
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.plot, "save_samples", killed)
+        run.train(run.configure(**SMALL, steps=5), tmp_path / "a")
+    run.resume(tmp_path / "a")
+    assert fingerprint(tmp_path / "a") == fingerprint(whole)
+
+
+def test_a_checkpoint_that_lacks_something_is_one_clear_error(folder):
+    parts, meta = checkpoint.load(folder / "checkpoint.npz")
+    for lost in ("step", "streams", "batches", "config"):
+        checkpoint.save(folder / "checkpoint.npz", parts, {k: v for k, v in meta.items() if k != lost})
+        with pytest.raises(CheckpointError, match="checkpoint"):
+            run.resume(folder, steps=30)
+
+
+def test_the_noise_of_samples_is_not_the_stream_of_the_weights():
+    streams = run.random_streams(0, *run.STREAMS)
+    draws = {name: float(stream.standard_normal()) for name, stream in streams.items()}
+    assert len(set(draws.values())) == len(run.STREAMS)
 
 
 def test_the_seed_decides_everything(tmp_path):
@@ -102,7 +130,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_untouched(folder):
 
 def test_a_file_in_the_folders_place_is_refused(tmp_path):
     (tmp_path / "a").write_text("mine")
-    with pytest.raises(ConfigError, match="not empty"):
+    with pytest.raises(ConfigError, match="there is a file of that name"):
         run.train(run.configure(**SMALL, steps=1), tmp_path / "a")
     assert (tmp_path / "a").read_text() == "mine"
 
@@ -162,7 +190,7 @@ def test_what_is_given_overrides_the_presets():
 
 
 def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(tmp_path):
-    if run.cuda_available():
+    if cuda_available():
         pytest.skip("there is a GPU")
     with pytest.raises(DeviceError, match="no GPU can be used here"):
         run.train(run.configure(**SMALL, device="cuda"), tmp_path / "a")

@@ -356,6 +356,12 @@ def test_an_x_overwritten_after_use_is_refused_by_operation_and_shape():
         grad(y, x)
 
 
+def test_a_computed_tensor_cannot_be_overwritten():
+    # Its own vjps would use the new values, and nothing could tell.
+    with pytest.raises(GraphError, match="in place"):
+        F.tanh(tensor(3)).assign(np.zeros(3))
+
+
 def test_a_constant_overwritten_after_use_is_refused():
     # The generator's loss goes through D; when D's step comes in between, its new weights are not those of the loss.
     x, w = tensor(3, seed=1), tensor(3, seed=2)

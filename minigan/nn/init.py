@@ -31,7 +31,8 @@ def normal(shape, std, rng, mean=0.0):
 def normal_(network, rng=None, std=0.02):
     r"""Weights from $N(0, std^2)$, weights of BatchNorm from $N(1, std^2)$, biases 0.
 
-    Source : document 003 §4; Radford et al. 2016, section 4 (std 0.02).
+    Source : Radford et al. 2016, section 4 (std 0.02); document 003 §4, which leaves the biases of dense and
+    convolution layers as they were.
     """
     return _fill(network, rng, lambda shape, rng: normal(shape, std, rng),
                  norm_weight=lambda shape, rng: normal(shape, std, rng, mean=1.0))

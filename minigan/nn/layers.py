@@ -149,7 +149,7 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """y = x where x > 0, else slope·x. The default 0.2 is the documents' (PyTorch's is 0.01)."""
+    """y = x where x > 0, else slope·x. The default 0.2 is that of documents 001 and 004 (PyTorch's is 0.01)."""
 
     def __init__(self, slope=0.2):
         self.slope = slope
@@ -182,7 +182,7 @@ class Sigmoid(Module):
 class Dropout(Module):
     """In training, sets each element to 0 with probability p and divides the rest by 1 − p; else does nothing.
 
-    p : in [0, 1);  rng : where its masks come from (a NumPy generator, a seed, or None)
+    p : in [0, 1);  rng : where its masks come from (a NumPy generator, a seed, or None); no part of the state_dict
     """
 
     def __init__(self, p=0.5, rng=None):

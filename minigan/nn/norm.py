@@ -78,10 +78,10 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__ + "\n    x : (N, C) or (N, C, L)\n"
+    __doc__ = (_BatchNorm.__doc__ or "") + "\n    x : (N, C) or (N, C, L)\n"
     ndims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__ + "\n    x : (N, C, H, W)\n"
+    __doc__ = (_BatchNorm.__doc__ or "") + "\n    x : (N, C, H, W)\n"
     ndims = (4,)
