@@ -82,12 +82,6 @@ class Tensor:
         made_by = f", op={self.op}" if self.inputs else ""
         return f"Tensor({np.array2string(to_numpy(self.data), precision=4, threshold=20)}, dtype={self.dtype}{made_by})"
 
-    def __len__(self):
-        return len(self.data)
-
-    def __float__(self):
-        return self.item()
-
     def __array__(self, dtype=None, copy=None):
         # For np.asarray(tensor) and plotting. CuPy refuses here, as it does for its own arrays.
         return np.array(self.data, dtype=dtype, copy=copy)
@@ -131,6 +125,8 @@ class Tensor:
     def __pow__(self, p): return power(self, p)
     def __neg__(self): return neg(self)
     def __getitem__(self, idx): return index(self, idx)
+    def __len__(self): return len(self.data)
+    def __float__(self): return self.item()
 
     def sum(self, axis=None, keepdims=False): return sum(self, axis, keepdims)
     def reshape(self, *shape): return reshape(self, *shape)
