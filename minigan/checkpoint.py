@@ -5,39 +5,18 @@ A checkpoint holds named parts (the networks' and the optimisers' state dicts) a
 """
 
 import json
-import os
 import zipfile
 import zlib
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from .errors import CheckpointError
+from .files import replacing
 
-__all__ = ["save", "load", "replacing"]
+__all__ = ["save", "load"]
 
 FORMAT = 1
-
-
-@contextmanager
-def replacing(path):
-    """A temporary path beside `path`, which takes its place when the block ends well and is removed when it does not.
-
-        with replacing("checkpoint.npz") as temporary:
-            write(temporary)
-
-    So a reader finds the old file or the new one, never half of one, whenever the writer is stopped.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save(path, parts, meta):

@@ -90,7 +90,7 @@ def _sample(arguments):
     import numpy as np
 
     from . import plot, run
-    from .checkpoint import replacing
+    from .files import replacing
 
     if arguments.out.suffix not in (".png", ".npz"):
         raise ConfigError(f"--out must end in .png or .npz, got {arguments.out}")

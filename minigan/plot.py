@@ -9,8 +9,8 @@ import csv
 import numpy as np
 
 from .backend import to_device, to_numpy
-from .checkpoint import replacing
 from .errors import ShapeError
+from .files import replacing
 from .tensor import Tensor, no_grad
 
 __all__ = ["tile", "images", "points", "surface", "curves", "read_log", "save", "save_samples"]

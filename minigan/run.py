@@ -22,6 +22,7 @@ import numpy as np
 from . import checkpoint, data, losses, models, optim, plot
 from .backend import DEVICES, random_streams, to_device
 from .errors import CheckpointError, ConfigError, MiniganError
+from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
@@ -317,7 +318,7 @@ def _save(run, folder):
 
 
 def _write_config(folder, config):
-    with checkpoint.replacing(folder / "config.json") as temporary:
+    with replacing(folder / "config.json") as temporary:
         temporary.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
@@ -348,7 +349,7 @@ def _log(path, step):
         with open(path, newline="", encoding="utf-8") as file:
             rows = [row for row in csv.reader(file)
                     if len(row) == len(header) and row[0].isdigit() and int(row[0]) <= step]
-    with checkpoint.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     with open(path, "a", newline="", encoding="utf-8") as file:
         yield _Log(file)

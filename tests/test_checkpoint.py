@@ -98,10 +98,3 @@ def test_a_zip_of_something_else_is_refused(path):
         file.writestr("readme.txt", "hello")
     with pytest.raises(CheckpointError):
         checkpoint.load(path)
-
-
-def test_replacing_removes_the_temporary_file_when_the_block_fails(tmp_path):
-    with pytest.raises(ZeroDivisionError), checkpoint.replacing(tmp_path / "a") as temporary:
-        temporary.write_text("half")
-        1 / 0  # noqa: B018
-    assert not os.listdir(tmp_path)

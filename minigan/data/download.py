@@ -1,12 +1,10 @@
 """Fetch a file from the first mirror that has it whole, and keep it only if it is the right one."""
 
-import contextlib
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import replacing
 
 __all__ = ["download"]
 
@@ -27,10 +25,10 @@ def download(urls, target, check, by_hand):
     reasons = []
     for url in urls:
         try:
-            with _temporary_file_beside(target) as part:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as part:
                 _get(url, part)
                 check(part)
-                os.replace(part, target)
             return url
         except DataError as error:
             reasons.append(f"{url}: {error.what}")
@@ -53,15 +51,3 @@ def _get(url, path):
 def _reason(error):
     status = getattr(getattr(error, "response", None), "status_code", None)
     return f"HTTP status {status}" if status else type(error).__name__
-
-
-@contextlib.contextmanager
-def _temporary_file_beside(target):
-    # In the same folder, so that os.replace is one step of the file system and never leaves half a file.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".", suffix=".part")
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -78,10 +78,12 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = (_BatchNorm.__doc__ or "") + "\n    x : (N, C) or (N, C, L)\n"
+    """Batch normalisation of x (N, C) or (N, C, L), over N and L, as `_BatchNorm` says."""
+
     ndims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = (_BatchNorm.__doc__ or "") + "\n    x : (N, C, H, W)\n"
+    """Batch normalisation of images x (N, C, H, W), over N, H and W, as `_BatchNorm` says."""
+
     ndims = (4,)
