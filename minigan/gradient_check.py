@@ -198,7 +198,7 @@ def _is_kink(slope, analytic, eps):
         right, left = slope(h, 0.0), slope(0.0, h)
         gaps.append(abs(right - left))
     margin = 1e-3 * gaps[1]
-    return bool(gaps[1] > 1e-4 * max(1e-3, abs(left), abs(right)) and 0.5 < gaps[1] / gaps[0] < 2
+    return bool(gaps[1] > 1e-4 * max(1e-3, abs(left), abs(right)) and 0.5 * gaps[0] < gaps[1] < 2 * gaps[0]
                 and min(left, right) - margin <= analytic <= max(left, right) + margin)
 
 

@@ -26,7 +26,7 @@ from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
-__all__ = ["Config", "Run", "PRESETS", "configure", "train", "resume", "sample"]
+__all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "resume", "sample", "train"]
 
 OPTIMISERS = {"sgd": optim.SGD, "rmsprop": optim.RMSProp, "adam": optim.Adam}
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
@@ -59,7 +59,8 @@ class Config:
 
 
 # What differs from the defaults, by model and then by data. For N2 (dcgan) it is what the document says. N1 (mlp) with
-# its document's Adam, 1e-3 and beta1 = 0.9, draws one image only, under every objective: see --lr 1e-3 --beta1 0.9.
+# its document's Adam, 1e-3 and beta1 = 0.9, draws hardly more than one image, whatever the objective: see for yourself
+# with --lr 1e-3 --beta1 0.9.
 PRESETS = {
     "dcgan-bn": {},
     "dcgan": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
@@ -263,7 +264,8 @@ def _config(meta):
     if not isinstance(config, dict) or config.keys() - known:
         raise CheckpointError("the checkpoint's configuration is not one that this version knows", where="checkpoint",
                               expected=", ".join(sorted(known)), got=str(config)[:200])
-    return configure(**config)
+    with _readable_meta():
+        return configure(**config)
 
 
 @contextmanager

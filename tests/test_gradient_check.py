@@ -918,3 +918,15 @@ def test_a_function_that_is_not_deterministic_has_no_kink():
     rng = np.random.default_rng(0)
     report = gradcheck(lambda x: x * 2.0 + rng.normal(size=3) * 1e-3, [np.ones(3)])
     assert not report and report.arguments[0].kinks == 0
+
+
+def test_a_function_that_changes_once_while_it_is_checked_is_wrong_and_not_a_crash():
+    # Its first pair of one-sided slopes agree exactly, the second does not: no kink, and nothing to divide by.
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        return record(x.data * (len(calls) in (9, 10)), (x,), lambda g, y: 2.0 * g)
+
+    report = gradcheck(f, [np.ones(1)])
+    assert not report and report.arguments[0].kinks == 0

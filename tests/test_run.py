@@ -94,6 +94,14 @@ def test_a_checkpoint_that_lacks_something_is_one_clear_error(folder):
             run.resume(folder, steps=30)
 
 
+def test_a_configuration_of_the_wrong_types_is_one_clear_error(folder):
+    parts, meta = checkpoint.load(folder / "checkpoint.npz")
+    meta["config"]["lr"] = "fast"
+    checkpoint.save(folder / "checkpoint.npz", parts, meta)
+    with pytest.raises(CheckpointError, match="not complete"):
+        run.sample(folder, 3)
+
+
 def test_the_noise_of_samples_is_not_the_stream_of_the_weights():
     streams = run.random_streams(0, *run.STREAMS)
     draws = {name: float(stream.standard_normal()) for name, stream in streams.items()}

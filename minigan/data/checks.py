@@ -1,4 +1,4 @@
-"""Two questions that the rooms of this package ask of their arguments."""
+"""Checks of arguments that several modules of this package share."""
 
 import numpy as np
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backend import is_array, to_device, to_numpy
+from ..backend import device_of, is_array, to_device, to_numpy
 from ..errors import CheckpointError, ShapeError
 from ..tensor import Tensor
 
@@ -142,11 +142,11 @@ def _overwrite(owner, attribute, array):
     """In place where the type agrees, so that whoever holds the array sees the new values; else a new array."""
     value, old = getattr(owner, attribute), _array(owner, attribute)
     if old.dtype != array.dtype:
-        _rebind(owner, attribute, to_device(array.copy(), "cpu" if isinstance(old, np.ndarray) else "cuda"))
+        _rebind(owner, attribute, to_device(array.copy(), device_of(old)))
     elif isinstance(value, Tensor):
         value.assign(to_device(array, value.device))
     else:
-        value[...] = to_device(array, "cpu" if isinstance(old, np.ndarray) else "cuda")
+        value[...] = to_device(array, device_of(old))
 
 
 def _rebind(owner, attribute, array):
