@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _recording = ContextVar("recording", default=True)
+_watcher = ContextVar("watcher", default=None)
 
 
 @contextmanager
@@ -42,6 +43,16 @@ def _record_graph(flag):
 def no_grad():
     """Within `with no_grad():` no graph is recorded: results are plain leaves. `@no_grad()` decorates a function."""
     return _record_graph(False)
+
+
+@contextmanager
+def watching(see):
+    """Within, `see(y)` is called with every tensor that an operation makes. So the gradient checker looks on."""
+    token = _watcher.set(see)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 class Tensor:
@@ -163,12 +174,16 @@ def record(data, inputs, *vjps):
 
     Inputs that are not tensors are constants: they and their vjps are left out.
     """
+    if isinstance(inputs, Tensor):
+        raise GraphError("the inputs must be a tuple", where="record", fix="For one input write (x,)")
     y = Tensor(data)
     if _recording.get():
         kept = [(x, vjp) for x, vjp in zip(inputs, vjps) if isinstance(x, Tensor)]
         y.inputs = tuple(x for x, _ in kept)
         y.vjps = tuple(vjp for _, vjp in kept)
         y.input_versions = tuple(x.version for x, _ in kept)
+        if see := _watcher.get():
+            see(y)
     return y
 
 
@@ -223,6 +238,8 @@ def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
                 if x not in on_path:
                     continue
                 gx = vjp(g, t)
+                if not isinstance(gx, Tensor):
+                    raise GraphError("a vjp must return a tensor", where=f"grad through {t.op}", got=type(gx).__name__)
                 if gx.shape != x.shape:
                     raise ShapeError("a vjp gave a gradient of the wrong shape", where=f"grad through {t.op}",
                                      expected=x.shape, got=gx.shape)
@@ -376,6 +393,8 @@ def sum_to(x, shape):
     if x.shape == tuple(shape):
         return x
     new = x.ndim - len(shape)
+    if new < 0 or any(n not in (1, x.shape[i + new]) for i, n in enumerate(shape)):
+        raise ShapeError("shapes do not fit together", where="sum_to", got=f"{x.shape} to {tuple(shape)}")
     axes = tuple(range(new)) + tuple(i + new for i, n in enumerate(shape) if n == 1 and x.shape[i + new] != 1)
     return reshape(sum(x, axes), shape)
 

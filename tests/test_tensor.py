@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from minigan import MiniganError, Tensor, grad, no_grad
 from minigan import functional as F
 from minigan.errors import GraphError, ShapeError
-from minigan.tensor import as_tensor, record
+from minigan.tensor import as_tensor, record, watching
 
 
 def random(*shape, seed=0):
@@ -339,6 +339,37 @@ def test_allow_unused_gives_zeros_of_shape_and_type_of_x():
     assert_array_equal(ga.data, np.ones(3))
     assert_array_equal(gb.data, np.zeros((4, 5)))
     assert gb.dtype == np.float32
+
+
+def test_a_vjp_that_gives_no_tensor_is_refused_by_name():
+    def careless(x):
+        return record(np.tanh(x.data), (x,), lambda g, y: g.data * (1 - y.data ** 2))
+
+    x = Tensor(np.ones(3))
+    with pytest.raises(MiniganError, match=r"a vjp must return a tensor \(got ndarray\)"):
+        grad(careless(x).sum(), x)
+
+
+def test_inputs_that_are_not_a_tuple_are_refused():
+    x = Tensor(np.ones((2, 3)))
+    with pytest.raises(MiniganError, match=r"record: the inputs must be a tuple. For one input write \(x,\)"):
+        record(x.data, x, lambda g, y: g)
+
+
+def test_sum_to_refuses_a_shape_that_does_not_broadcast():
+    """Else it would reshape (2, 3) to (3, 2): a transposed gradient that nobody sees."""
+    with pytest.raises(MiniganError, match=r"sum_to: .*\(2, 3\) to \(3, 2\)"):
+        F.sum_to(Tensor(np.ones((2, 3))), (3, 2))
+
+
+def test_watching_shows_every_tensor_that_an_operation_makes():
+    made, x = [], Tensor(np.ones(3))
+    with watching(made.append):
+        y = F.tanh(x * 2.0)
+        with no_grad():
+            F.exp(x)
+    F.exp(x)
+    assert [t.op for t in made] == ["mul", "tanh"] and made[-1] is y
 
 
 def test_a_vjp_of_the_wrong_shape_is_refused_by_name():
