@@ -1,5 +1,6 @@
 """Is a derivative right, and if not, what is wrong with it? See `gradcheck`."""
 
-from .check import ArgumentReport, Report, gradcheck
+from .check import gradcheck
+from .report import ArgumentReport, Cause, OperationReport, Report
 
-__all__ = ["gradcheck", "Report", "ArgumentReport"]
+__all__ = ["gradcheck", "Report", "ArgumentReport", "OperationReport", "Cause"]

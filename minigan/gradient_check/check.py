@@ -11,78 +11,36 @@ $\langle v, \bar x(x, g)\rangle$ is differentiated in $x$ and in $g$, and compar
 
 A cotangent of ones would be blind to a vjp that forgets `g`, and to anything whose rows sum to zero (softmax,
 BatchNorm); a random one is not. Every element has to agree on its own: a small error in a large array counts.
+
+Where something is wrong, `explain` checks the operations of the graph one by one, and `diagnosis` looks for the cause
+in the first wrong one.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from ..backend import device_of, is_array, to_device, to_numpy
+from ..backend import is_array, to_numpy
 from ..errors import GraphError, ShapeError
-from ..functional import sum
-from ..tensor import Tensor, grad, record
+from ..tensor import Tensor
+from .compare import Settings
+from .explain import compare_all, explain, gradient_as_function, random_like
+from .pair import Failed, argument_names, of_pair
+from .report import Cause, Report
 
-__all__ = ["gradcheck", "Report", "ArgumentReport"]
+__all__ = ["gradcheck"]
 
 TOLERANCES = {1: (1e-6, 1e-8), 2: (1e-5, 1e-7)}  # order: (rtol, atol)
 
 
-@dataclass(frozen=True)
-class ArgumentReport:
-    """How the gradient with respect to one argument compares.
+def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max_elements=500, directions=5,
+              cotangent=None, diagnose=True):
+    r"""Compare the gradient that `grad` computes for `f` with central differences, and say what is wrong.
 
-    name, shape       : of the argument
-    checked, wrong    : how many derivatives were compared, and how many disagree beyond the tolerance
-    kinks             : how many lie at a kink, where the function has two slopes and the analytic one is among them
-    error             : the largest |analytic − numeric| / max(1, |numeric|)
-    where             : the index of that element, or "direction k" where random directions were compared
-    analytic, numeric : the two values there
-    """
-
-    name: str
-    shape: tuple
-    checked: int
-    wrong: int
-    kinks: int
-    error: float
-    where: object
-    analytic: float
-    numeric: float
-
-    def __str__(self):
-        verdict = "ok   " if not self.wrong else "WRONG"
-        line = f"{verdict} {self.name} {self.shape}: {self.wrong} of {self.checked} wrong, worst error {self.error:.1e}"
-        if self.wrong:
-            line += f" at {self.where}: analytic {self.analytic:.10g}, numeric {self.numeric:.10g}"
-        return line + (f"; {self.kinks} at a kink" if self.kinks else "")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `gradcheck` found; true if every derivative agrees."""
-
-    order: int
-    arguments: list[ArgumentReport]
-
-    def __bool__(self):
-        return not any(argument.wrong for argument in self.arguments)
-
-    @property
-    def error(self):
-        """The largest error of all arguments."""
-        return max(argument.error for argument in self.arguments)
-
-    def __str__(self):
-        verdict = "right" if self else "WRONG"
-        return "\n".join([f"gradient of order {self.order}: {verdict}", *(f"  {a}" for a in self.arguments)])
-
-    __repr__ = __str__
-
-
-def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max_elements=500, directions=5):
-    r"""Compare the gradient that `grad` computes for `f` with central differences.
-
-    f            : a function of tensors that gives a tensor; or a module, whose parameters are then checked too
+    f            : a function of tensors that gives a tensor; or a module, whose parameters are then checked too; or a
+                   pair `(forward, vjp)` of functions of NumPy arrays: `forward(*xs) → y` and `vjp(g, *xs) → x̄`
+                   (a tuple for several x), or one `vjp(g, *xs) → x̄ᵢ` for each x, in a tuple. A vjp with a
+                   parameter named `y` is given the output, too. Of pairs only the first order can be checked
     inputs       : float64 arrays or tensors. A tensor is perturbed in place and put back, so that `f` may
                    also reach it by another way: `gradcheck(lambda *_: loss(G, D), G.parameters())` is fine
     order        : 1, or 2 for the derivative of the gradient; 2 alone cannot see a first derivative that is
@@ -91,123 +49,84 @@ def gradcheck(f, inputs, order=1, *, seed=0, eps=1e-5, rtol=None, atol=None, max
     eps          : the step ε of the central difference
     rtol, atol   : an element is right if |analytic − numeric| ≤ atol + rtol·|numeric|; (1e-6, 1e-8) by default,
                    (1e-5, 1e-7) for order 2
-    max_elements : an argument with more elements is checked at a tenth of this many, and along `directions`
-                   random directions v with entries ±1, whose derivative is ⟨x̄, v⟩
+    max_elements : an argument with more elements, or one of a very large function, is checked at a twenty-fifth of this
+                   many, and along `directions` random directions v of mixed signs, whose derivative is ⟨x̄, v⟩
+    cotangent    : g, of f's shape; random numbers of mixed signs by default, which is what a check needs
+    diagnose     : look for the place and the cause of what is wrong; False gives the verdict alone, sooner
     returns      : a `Report`; true if every derivative agrees. At a kink (ReLU at 0) a difference quotient means
-                   nothing: such elements are counted, and are right if the analytic value is among the two slopes
+                   nothing: such elements are counted, and are right if the analytic value is among the two slopes.
+                   Where another step ε is needed, that is said, and the element is right if it agrees then
 
     Raises ShapeError for inputs that are not float64 (a difference quotient in float32 has three digits), and
-    GraphError if `f` does not give a tensor.
+    GraphError if inputs share memory (moving one moves the other), or if `f` does not give a tensor. A function whose
+    result changes from call to call, or does not change at all, gives a report that is false and says why.
     """
     if order not in TOLERANCES:
         raise GraphError("gradcheck knows the orders 1 and 2", where="gradcheck", got=order)
     if isinstance(inputs, Tensor) or is_array(inputs):
         inputs = [inputs]
     xs = [_float64_tensor(i, x) for i, x in enumerate(inputs)]
-    if isinstance(f, tuple):
-        f = of_pair(*f)
-    names = [f"argument {i}" for i in range(len(xs))]
-    if hasattr(f, "named_parameters"):
-        pairs = [(name, p) for name, p in f.named_parameters()]
+    names, state = [f"argument {i}" for i in range(len(xs))], []
+    if isinstance(f, (tuple, list)):
+        if order == 2:
+            raise GraphError("a pair of functions of arrays has no graph to differentiate again", where="gradcheck",
+                             fix="Write it as an operation, record(…), with its vjps in tensor operations")
+        names = argument_names(f[0], len(xs))
+        f = of_pair(f, names)
+    elif hasattr(f, "named_parameters"):
         module, number = f, len(xs)
+        pairs = list(module.named_parameters())
         xs += [_float64_tensor(name, p) for name, p in pairs]
         names += [name for name, _ in pairs]
+        state = [(owner, name, getattr(owner, name).copy()) for owner in module.modules() for name in owner.buffers]
 
         def f(*args):
             return module(*args[:number])
 
     if not xs:
         raise GraphError("there is nothing to check", where="gradcheck", expected="at least one input or parameter")
+    _refuse_shared_memory(xs, names)
+    tolerances = [a if a is not None else b for a, b in zip((rtol, atol), TOLERANCES[order])]
+    settings = Settings(eps, *tolerances, max_elements, directions)
+    before = [x.data.copy() for x in xs]
+    try:
+        return _check(f, xs, names, order, seed, settings, cotangent, diagnose)
+    except Failed as failed:
+        return Report(order, [], problem=failed.cause)
+    finally:
+        for x, data in zip(xs, before):
+            x.data[...] = data
+        for owner, name, array in state:  # a BatchNorm's running statistics have seen the perturbed inputs
+            getattr(owner, name)[...] = array
+
+
+def _check(f, xs, names, order, seed, settings, cotangent, diagnose):
     # Not default_rng(seed) itself: inputs drawn from that have signs which the cotangent would repeat.
     rng = np.random.default_rng((seed, 1))
-    g = Tensor(_random_like(_output(f, xs).data, rng))
-    if order == 2:
-        f, xs, names, g = _gradient_as_function(f, xs, g, names, rng)
-    analytic = grad(_output(f, xs), xs, g, allow_unused=True)
-    tolerances = [a if a is not None else b for a, b in zip((rtol, atol), TOLERANCES[order])]
-    return Report(order, [
-        _compare(lambda: _output(f, xs).data, g.data, x, to_numpy(gx.data), name, rng, eps, tolerances, max_elements,
-                 directions)
-        for x, gx, name in zip(xs, analytic, names)
-    ])
-
-
-def _gradient_as_function(f, xs, g, names, rng):
-    """(x, g) → ⟨v, x̄⟩ for random v, as the function to check, with its arguments."""
-    vs = [_random_like(x.data, rng) for x in xs]
-
-    def projected_gradient(*arguments):
-        *points, cotangent = arguments
-        x_bars = grad(f(*points), points, cotangent, create_graph=True, allow_unused=True)
-        total = 0.0
-        for x_bar, v in zip(x_bars, vs):
-            total = total + sum(x_bar * v)
-        return total
-
-    one = Tensor(g.xp.ones((), dtype=g.dtype))
-    return projected_gradient, [*xs, g], [*names, "cotangent"], one
-
-
-def _compare(f, g, x, analytic, name, rng, eps, tolerances, max_elements, directions):
-    """Compare `analytic` with the slopes of ⟨g, f()⟩ along the elements of x, or along some of them."""
-    if x.size == 0:
-        return ArgumentReport(name, x.shape, 0, 0, 0, 0.0, (), 0.0, 0.0)
-    original = x.data.copy()
-
-    def at(offset):
-        try:
-            x.data[...] = original + offset
-            return f().copy()
-        finally:
-            x.data[...] = original
-
-    def slope(v, forward, backward):
-        """The slope between two points on the line through x along v, at distances forward and −backward."""
-        return float((g * (at(forward * v) - at(-backward * v))).sum()) / (forward + backward)
-
-    few = x.size <= max_elements
-    chosen = range(x.size) if few else np.sort(rng.choice(x.size, max_elements // 10, replace=False)).tolist()
-    indices = [tuple(int(i) for i in np.unravel_index(k, x.shape)) for k in chosen]
-    lines = [(index, _unit(x.shape, index), analytic[index]) for index in indices]
-    for k in range(0 if few else directions):
-        v = rng.choice([-1.0, 1.0], x.shape)
-        lines.append((f"direction {k}", v, (analytic * v).sum()))
-
-    a, n, kinks = [], [], []
-    rtol, atol = tolerances
-    for _, v, derivative in lines:
-        along = to_device(v, x.device)
-        a.append(float(derivative))
-        n.append(slope(along, eps, eps))
-        agrees = abs(a[-1] - n[-1]) <= atol + rtol * abs(n[-1])
-        kinks.append(not agrees and _is_kink(lambda *ends, v=along: slope(v, *ends), a[-1], eps))
-    a, n, kinks = np.array(a), np.array(n), np.array(kinks)
-    wrong = ~(np.abs(a - n) <= atol + rtol * np.abs(n)) & ~kinks  # written so that NaN counts as wrong
-    errors = np.where(kinks, 0.0, np.where(np.isfinite(a - n), np.abs(a - n) / np.maximum(1, np.abs(n)), np.inf))
-    worst = int(np.argmax(np.where(wrong, errors, -1.0) if wrong.any() else errors))
-    return ArgumentReport(name, x.shape, len(lines), int(wrong.sum()), int(kinks.sum()), float(errors[worst]),
-                          lines[worst][0], float(a[worst]), float(n[worst]))
-
-
-def _is_kink(slope, analytic, eps):
-    """Does the function bend sharply here, with the analytic derivative among the slopes of its two sides?
-
-    At a kink the two one-sided slopes differ by the same amount for every step; where a function is smooth their
-    difference shrinks with the step, and where it is not deterministic it grows.
-    """
-    gaps = []
-    for h in (eps, eps / 10):
-        right, left = slope(h, 0.0), slope(0.0, h)
-        gaps.append(abs(right - left))
-    margin = 1e-3 * gaps[1]
-    return bool(gaps[1] > 1e-4 * max(1e-3, abs(left), abs(right)) and 0.5 * gaps[0] < gaps[1] < 2 * gaps[0]
-                and min(left, right) - margin <= analytic <= max(left, right) + margin)
-
-
-def _unit(shape, index):
-    v = np.zeros(shape)
-    v[index] = 1.0
-    return v
+    before = [x.data.copy() for x in xs]
+    y = _output(f, xs)
+    if problem := _unfit(f, xs, names, before, y):
+        return Report(order, [], problem=problem)
+    g = Tensor(random_like(y.data, rng)) if cotangent is None else _cotangent(cotangent, y)
+    notes = _weaknesses(xs, names, None if cotangent is None else g)
+    if order == 1:
+        report = compare_all(f, xs, names, g, order, rng, settings)
+        explained = None
+    else:
+        second = gradient_as_function(f, xs, g, names, rng)
+        report = compare_all(*second, order, rng, settings)
+        explained = (f, xs, names) if not report.problem else None  # its own mistake has to be found first
+    if not report and diagnose:
+        with np.errstate(all="ignore"):
+            report = explain(report, *(second[:3] if explained else (f, xs, names)), rng, settings, first=explained)
+    flat = [a.name for a in report.arguments if a.flat]
+    if report and flat and len(flat) == sum(a.checked > 0 for a in report.arguments):
+        return replace(report, notes=notes, problem=Cause(
+            "nothing tested", "the result does not change when the inputs do: every derivative is zero here. Is "
+                              "everything on the flat side of a kink, or saturated? Try other inputs"))
+    if order == 1:
+        notes += [f"the derivative in {name} is zero everywhere here, so nothing was tested of it" for name in flat]
+    return replace(report, notes=tuple(notes))
 
 
 def _output(f, xs):
@@ -215,6 +134,9 @@ def _output(f, xs):
     if not isinstance(y, Tensor):
         raise GraphError("the function must return a tensor", where="gradcheck", got=type(y).__name__)
     return y
+
+
+# --- what makes a check meaningless, or weaker than it looks ---
 
 
 def _float64_tensor(name, x):
@@ -226,22 +148,53 @@ def _float64_tensor(name, x):
     return x if isinstance(x, Tensor) else Tensor(x.copy())
 
 
-def _random_like(array, rng):
-    """Numbers of mixed signs, none of them small, where `array` lives: 0.5 to 1.5 in size."""
-    values = rng.uniform(0.5, 1.5, array.shape) * rng.choice([-1.0, 1.0], array.shape)
-    return to_device(values, device_of(array))
+def _refuse_shared_memory(xs, names):
+    """Tensors are moved in place, one element at a time: that must not move anything else."""
+    arrays = [(name, x.data) for x, name in zip(dict.fromkeys(xs), names) if isinstance(x.data, np.ndarray)]
+    for i, (name, a) in enumerate(arrays):
+        if a.size and (not a.flags.writeable or any(n > 1 and stride == 0 for n, stride in zip(a.shape, a.strides))):
+            raise GraphError(f"{name} cannot be moved one element at a time: its memory is read-only, or holds one "
+                             "number for several elements", where="gradcheck",
+                             fix="Give a copy: Tensor(x.data.copy())")
+        for other, b in arrays[:i]:
+            if np.shares_memory(a, b):
+                raise GraphError(f"{other} and {name} share memory, so that moving one moves the other",
+                                 where="gradcheck", fix="Give copies: Tensor(x.data.copy())")
 
 
-def of_pair(forward, vjp):
-    """temporary"""
-    def f(*xs):
-        arrays = [x.data for x in xs]
-        def one(i):
-            def run(g, y):
-                if isinstance(vjp, (tuple, list)):
-                    return Tensor(np.asarray(vjp[i](g.data, *arrays)))
-                all_ = vjp(g.data, *arrays)
-                return Tensor(np.asarray(all_[i] if len(xs) > 1 else all_))
-            return run
-        return record(np.asarray(forward(*arrays)), xs, *(one(i) for i in range(len(xs))))
-    return f
+def _unfit(f, xs, names, before, y):
+    """The `Cause` for which no difference quotient of f means anything, or None."""
+    for x, name, data in zip(xs, names, before):
+        if (x.data != data).any():
+            return Cause("in place", f"the function overwrites its input {name}; compute with a copy")
+    if y.dtype != np.float64:
+        return Cause("float32", f"the result is {y.dtype} though all inputs are float64: a difference quotient needs "
+                                "the digits. Is there a constant of that type, or a cast?")
+    if not np.isfinite(to_numpy(y.data)).all():
+        return Cause("non-finite", "the function itself gives NaN or infinity for these inputs")
+    again = _output(f, xs).data
+    if again.shape != y.shape or not (np.abs(again - y.data) <= 1e-10 * (1 + np.abs(y.data))).all():
+        return Cause("not deterministic", "two calls with the same inputs give different results, so there is no "
+                                          "derivative. Draw random numbers once, outside; call .eval() on a Dropout")
+    return None
+
+
+def _cotangent(g, y):
+    g = _float64_tensor("cotangent", g)
+    if g.shape != y.shape:
+        raise ShapeError("the cotangent must have the result's shape", where="gradcheck", expected=y.shape, got=g.shape)
+    return g
+
+
+def _weaknesses(xs, names, g):
+    """Sentences on what this check cannot see."""
+    notes = []
+    if g is not None and g.size > 1 and (g.data == g.data.ravel()[0]).all():
+        notes.append("the cotangent is constant: a vjp that forgets g, or the mean terms of softmax and BatchNorm, may "
+                     "pass unseen. Leave it out, and a random one is taken")
+    arrays = list(zip(names, xs))
+    for i, (name, x) in enumerate(arrays):
+        for other, z in arrays[:i]:
+            if x.shape == z.shape and x.size > 1 and (x.data == z.data).all():
+                notes.append(f"{other} and {name} have the same values: arguments that are swapped would pass unseen")
+    return notes
