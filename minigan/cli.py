@@ -116,12 +116,24 @@ def _data(arguments):
 
 
 def _gradcheck(arguments):
+    if arguments.target is None:
+        return _gradcheck_everything(arguments.seed)
+    from .gradient_check import gradcheck
+    from .gradient_check.target import load, random_inputs
+
+    f, n = load(arguments.target)
+    report = gradcheck(f, random_inputs(arguments.shapes, n, arguments.seed), arguments.order, seed=arguments.seed)
+    print(report)
+    return 0 if report else 1
+
+
+def _gradcheck_everything(seed):
     from .gradient_check import gradcheck
     from .samples import samples
 
     worst = {}
-    for s in samples(arguments.seed):
-        reports = [gradcheck(s.f, s.inputs, order, seed=arguments.seed) for order in (1, 2)]
+    for s in samples(seed):
+        reports = [gradcheck(s.f, s.inputs, order, seed=seed) for order in (1, 2)]
         worst.setdefault(s.operation, []).append(reports)
     print(f"{'operation':<18}{'first order':>14}{'second order':>14}   worst |analytic − numeric| / max(1, |numeric|)")
     failed = 0
@@ -194,6 +206,12 @@ def _parser():
     fetch.add_argument("name", help="mnist or fashion-mnist")
     fetch.add_argument("--data-dir", metavar="DIR", help="verify the files in this folder instead")
 
-    check = command("gradcheck", _gradcheck, "check every operation's derivatives against finite differences")
+    check = command("gradcheck", _gradcheck, "check derivatives by finite differences: every operation's, or yours")
+    check.add_argument("target", nargs="?", metavar="FILE.py:NAME",
+                       help="a function of tensors, a module, or a pair (forward, vjp) of NumPy functions; also "
+                            "FILE.py:FORWARD,VJP; the forward of NAME_vjp is NAME (default: all of minigan)")
+    check.add_argument("--shapes", nargs="+", default=[], metavar="SHAPE",
+                       help="of the inputs, such as 3x5 5 scalar (default: 3x5 for each)")
+    check.add_argument("--order", type=int, choices=(1, 2), default=1, help="2 for the derivative of the gradient")
     check.add_argument("--seed", type=int, default=0, help="of the inputs (default 0)")
     return parser

@@ -86,6 +86,73 @@ def test_gradcheck_fails_when_an_operation_is_wrong(capsys, monkeypatch):
     assert "WRONG" in capsys.readouterr().out
 
 
+MINE = """
+import numpy as np
+from minigan import functional as F, nn
+
+def square(x):
+    return x * x
+
+def square_vjp(g, x):
+    return 2 * g * x
+
+def wrong(g, x):
+    return -2 * g * x
+
+def dense(x, W, b):
+    return x @ W.T + b
+
+def dense_vjps(g, x, W, b):
+    return g @ W, g.T @ x, g.sum(0)
+
+pair = (square, square_vjp)
+layer = nn.Linear(5, 2)
+
+def softplus(x):
+    return F.log(1 + F.exp(x))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["mine.py:square_vjp"], ["mine.py:square,square_vjp"], ["mine.py:pair"], ["mine.py:softplus", "--order", "2"],
+    ["mine.py:dense,dense_vjps", "--shapes", "7x3", "2x3", "2"],
+    ["mine.py:layer", "--shapes", "7x5"], ["mine.py:square_vjp", "--shapes", "scalar", "--seed", "3"],
+], ids=" ".join)
+def test_gradcheck_of_ones_own_function(arguments, mine, capsys):
+    assert main(["gradcheck", *arguments]) == 0
+    assert "gradient of order" in capsys.readouterr().out
+
+
+def test_gradcheck_of_ones_own_function_says_what_is_wrong(mine, capsys):
+    assert main(["gradcheck", "mine.py:square,wrong", "--shapes", "2x3"]) == 1
+    report = capsys.readouterr().out
+    assert "first wrong operation: square" in report and "cause: sign" in report and "6 of 6 wrong" in report
+
+
+@pytest.mark.parametrize(("target", "message"), [
+    ("nowhere.py:f", "nowhere.py: there is no such file"),
+    ("mine.py:nothing", "there is no function nothing (expected one of square, square_vjp, wrong"),
+    ("mine", "not something to check (expected FILE.py:NAME"),
+    ("broken.py:f", "the file cannot be imported, SyntaxError"),
+    ("mine.py:layer", "how many inputs there are is not known. Give their shapes"),
+])
+def test_gradcheck_of_what_is_not_there_is_one_clear_line(target, message, mine, capsys, tmp_path):
+    (tmp_path / "broken.py").write_text("def f(:")
+    assert main(["gradcheck", target]) == 1
+    errors = capsys.readouterr().err
+    assert message in errors and errors.count("\n") == 1
+
+
+def test_gradcheck_of_a_shape_that_is_none_is_one_clear_line(mine, capsys):
+    assert main(["gradcheck", "mine.py:pair", "--shapes", "3by5"]) == 1
+    assert "not a shape (expected sizes such as 3x5, 7, or scalar, got '3by5')" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["train", "--model", "vae"], "unknown model (expected mlp, dcgan, dcgan-bn, got 'vae')"),
     (["train", "--data", "cifar"], "unknown data"),
