@@ -32,27 +32,27 @@ _watcher = ContextVar("watcher", default=None)
 
 
 @contextmanager
-def _record_graph(flag):
-    token = _recording.set(flag)
+def _during(variable, value):
+    token = variable.set(value)
     try:
         yield
     finally:
-        _recording.reset(token)
+        variable.reset(token)
+
+
+def recording(flag):
+    """Within, a graph is recorded, or not."""
+    return _during(_recording, flag)
 
 
 def no_grad():
     """Within `with no_grad():` no graph is recorded: results are plain leaves. `@no_grad()` decorates a function."""
-    return _record_graph(False)
+    return recording(False)
 
 
-@contextmanager
 def watching(see):
     """Within, `see(y)` is called with every tensor that an operation makes. So the gradient checker looks on."""
-    token = _watcher.set(see)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
+    return _during(_watcher, see)
 
 
 class Tensor:
@@ -223,7 +223,7 @@ def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
             )
 
     cotangents = {y: g}
-    with _record_graph(create_graph):
+    with recording(create_graph):
         for t in reversed(on_path):
             g = cotangents[t] if t in targets else cotangents.pop(t)
             if not any(x in on_path for x in t.inputs):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..tensor import Tensor, _record_graph, record
+from ..tensor import Tensor, record, recording
 from .report import Cause
 
 __all__ = ["Failed", "argument_names", "call", "of_pair"]
@@ -66,7 +66,7 @@ def call(function, arguments, names=None):
     """
     copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
     try:
-        with _record_graph(True):  # a vjp is called with recording switched off, and may call `grad` itself
+        with recording(True):  # a vjp is called with recording switched off, and may call `grad` itself
             result = function(*copies)
     except NotImplementedError:
         raise Failed(Cause("blank", f"{_name(function)} is still to be written: put your code in the place of "
