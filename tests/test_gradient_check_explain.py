@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from minigan import Tensor, gradcheck, nn, no_grad
+from minigan import Tensor, grad, gradcheck, nn, no_grad
 from minigan import functional as F
 from minigan.tensor import record
 
@@ -422,3 +422,45 @@ def test_the_cause_of_a_wrong_vjp_of_a_large_argument_is_found(name):
 
 def test_a_right_pair_has_no_cause():
     assert gradcheck((multiply, lambda g, a, b: (g * b, g * a)), [X, POSITIVE]).cause is None
+
+
+# --- a gradient within the function: the gradient penalty of WGAN-GP ---
+
+
+def squared_by_data(x):
+    """x², whose vjp is right as a number and a constant when it is differentiated again."""
+    return record(x.data ** 2, (x,), lambda g, y: Tensor(g.data * 2 * x.data))
+
+
+@pytest.mark.parametrize("D", [
+    lambda x, w: F.sum(squared_by_data(x @ w)), lambda x, w: F.sum(F.tanh(squared_by_data(x) @ w)),
+], ids=["after a product", "before a product"])
+def test_an_operation_that_spoils_a_gradient_penalty_is_blamed_and_not_its_neighbour(D):
+    x, w = np.random.default_rng(0).standard_normal((5, 3)), np.random.default_rng(1).standard_normal((3, 2))
+
+    def penalty(w):
+        x_hat = Tensor(x)
+        (g,) = grad(D(x_hat, w), [x_hat], create_graph=True)
+        return F.mean((F.sqrt(F.sum(g * g, 1)) - 1.0) ** 2)
+
+    report = gradcheck(penalty, [w])
+    assert not report and report.operation.name == "squared_by_data" and report.cause.code == "detached"
+
+
+def test_an_operation_that_cuts_a_gradient_penalty_off_is_blamed_and_not_its_neighbour():
+    D = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Linear(4, 1, rng=1)).astype(np.float64)
+
+    @no_grad()
+    def by_numbers(g, y):
+        return g * 2.0
+
+    def doubled(x):
+        return record(2.0 * x.data, (x,), by_numbers)
+
+    def penalty(*_):
+        x_hat = Tensor(np.random.default_rng(0).standard_normal((5, 3)))
+        (g,) = grad(F.sum(D[1](doubled(F.tanh(D[0](x_hat))))), [x_hat], create_graph=True)
+        return F.mean((F.sqrt(F.sum(g * g, 1)) - 1.0) ** 2)
+
+    report = gradcheck(penalty, D.parameters())
+    assert not report and report.operation.name == "doubled" and report.cause.code == "detached"

@@ -15,7 +15,7 @@ from .report import ArgumentReport
 __all__ = ["Settings", "compare"]
 
 STEPS = (1e-5, 1e-4, 1e-6, 1e-3, 1e-7, 1e-2, 1e-8, 0.1, 1e-9, 1.0, 10.0)  # from the usual one outwards
-WORK = 20_000_000  # numbers that are moved through, at most, to look at every element of an argument
+WORK = 20_000_000  # numbers that may pass through the function while the elements of an argument are moved
 
 
 class Settings(NamedTuple):
@@ -75,8 +75,9 @@ def compare(f, g, x, analytic, name, rng, settings, size=0):
     if x.size == 0:
         return ArgumentReport(name, x.shape)
     y = f().copy()
-    few = x.size <= settings.max_elements and x.size * (size + y.size) <= WORK
-    some = min(x.size, settings.max_elements // 25)
+    affordable = WORK // max(1, size + y.size)
+    few = x.size <= min(settings.max_elements, affordable)
+    some = min(x.size, settings.max_elements // 25, max(4, affordable // 4))
     chosen = range(x.size) if few else np.sort(rng.choice(x.size, some, replace=False)).tolist()
     a, n, kinks, steps = [], [], [], {}
     wheres, suspects = [], []

@@ -104,9 +104,14 @@ def not_linear_in_g(e):
         return "upstream", f"g and −g give the same gradient: the upstream gradient enters as {form}"
     if e.same(twice, 4 * e.A):
         return "upstream", "twice g gives four times the gradient: the upstream gradient g is multiplied in twice"
+    difference, small = e.a - e.t, np.abs(e.a - e.t).max() < 0.02 * np.abs(e.t).max()
     if e.same(twice, 2 * e.A):
-        return "region", "the gradient depends on the sign of g: a mask was made from the upstream gradient, not of x"
-    if np.abs(e.a - e.t).max() < 0.02 * np.abs(e.t).max():
+        if e.g.shape == e.x.shape and len(np.unique((e.A / e.g).round(9)[e.g > 0])) <= 2:
+            return "region", "the gradient depends on the sign of g: a mask was made of the upstream gradient, not x"
+        return "upstream", "the gradient of −g is not the negative of that of g: g is not used linearly"
+    if e.t.size > 3 and np.ptp(difference) < e.tolerance:
+        return "added", f"{difference.flat[0]:.4g} is added to every element, and it is not linear in g"
+    if small and e.mostly_wrong:
         return "precision", "the values are rounded"
     sizes = np.abs(e.a[np.abs(e.a - e.t) > e.tolerance])
     if len(sizes) > 1 and np.ptp(sizes) < 1e-12:
@@ -159,7 +164,8 @@ def rounded(e):
             return "precision", f"the values are rounded to {np.dtype(dtype).name}"
     wrong = error > e.tolerance
     ratios = (e.a / e.t)[wrong]
-    if error.max() < 3e-3 * size and len(ratios) > 1 and (np.ptp(ratios) > 1e-7 or np.abs(ratios - 1).max() < 2e-3):
+    unlike = len(ratios) > 1 and (np.ptp(ratios) > 1e-7 or np.abs(ratios - 1).max() < 2e-3)
+    if error.max() < 3e-3 * size and unlike and wrong.mean() > 0.3:
         return "precision", (f"right up to {error.max() / size:.0e}: rounding, or a small number (an eps) that is "
                              "missing, too much, or in another place")
 
@@ -169,7 +175,7 @@ HYPOTHESES = (  # in the order in which they are asked: what is certain first, w
     moves.swapped, parts.diagonal_only, parts.part_of_the_sum, parts.masked_region, parts.wrong_mask,
     parts.missing_factor, parts.missing_local_factor,
     moves.rearranged_result, moves.shifted_with_loss, moves.rearranged_derivative, moves.rearranged_operand,
-    parts.missing_skip, parts.missing_mean_term, parts.zero_slices, parts.border, parts.region,
+    parts.missing_skip, parts.missing_constant, parts.missing_mean_term, parts.zero_slices, parts.border, parts.region,
     parts.factor_along_an_axis, moves.misplaced, parts.another_mask, parts.wrong_local_derivative,
 )
 
@@ -187,7 +193,7 @@ class _Difference:
         self.t = self.x = self.y = expected
         self.tolerance = 1e-7 * (np.abs(expected).max(initial=0.0) or 1.0)
 
-    same = Evidence.same
+    same, mostly_wrong = Evidence.same, Evidence.mostly_wrong
 
     def on_grid(self, array):
         return array

@@ -115,6 +115,12 @@ class Evidence:
         return np.stack(rows, axis=-1).reshape(self.J.shape)
 
     @cached_property
+    def mostly_wrong(self):
+        """Are more than half of the elements wrong, of those that are not zero anyway?"""
+        there = (np.abs(self.a) > self.tolerance) | (np.abs(self.t) > self.tolerance)
+        return bool((np.abs(self.a - self.t) > self.tolerance)[there].mean() > 0.5) if there.any() else False
+
+    @cached_property
     def matrices(self):
         """J and Ĵ as matrices, (x, y); None where Ĵ is not known."""
         return None if self.J_hat is None else [m.reshape(self.x.size, self.y.size) for m in (self.J, self.J_hat)]

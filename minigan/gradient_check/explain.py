@@ -156,7 +156,7 @@ def _cut(trace, report, first, rng, settings):
     wrong = [x for x, a in zip(trace.xs, report.arguments) if a.wrong]
     moves = [(x, 0.1 * settings.eps * random_like(x.data, rng)) for x in wrong]
     for made in (m for x, step in moves for m in trace.cuts(x, step)):
-        if made.within and (found := _detached_operation(trace, rng, settings)):
+        if any(m.within for m in trace.everything) and (found := _detached_operation(trace, rng, settings)):
             return found
         dropped = _drops_an_argument(trace, made)
         where = f"the graph is cut {'inside' if dropped else 'before'} {made.name}: detach(), no_grad() or an array " \
@@ -171,7 +171,7 @@ def _cut(trace, report, first, rng, settings):
 
 def _detached_operation(trace, rng, settings):
     """The first operation whose vjps are right as numbers, and wrong when they are differentiated."""
-    for made in trace.made:
+    for made in trace.everything:  # also what a cut has left out of the graph
         operation = None if made.within else trace.isolate(made)
         if operation and operation.xs and (arguments := _detached(operation, rng, settings)):
             return OperationReport(made.name, made.layer, made.line, made.within, arguments)

@@ -50,7 +50,7 @@ def rearranged_derivative(e):
 
 def rearranged_operand(e):
     """The right gradient, had g or one of the arguments been another: transposed, flipped, exchanged, left out."""
-    return _another_g(e) or _another_argument(e) or _transposed_together(e)
+    return _another_g(e) or ((_another_argument(e) or _transposed_together(e)) if e.mostly_wrong else None)
 
 
 def _another_g(e):
@@ -74,7 +74,8 @@ def _another_g(e):
 
 
 def _another_argument(e):
-    for j, x in enumerate(e.inputs):
+    for j in sorted(range(len(e.inputs)), key=lambda j: j == e.i):  # the others first
+        x = e.inputs[j]
         changes = chain(rearrangements(x.shape, few=True), _shifts_with_zeros(x.shape), _centred(x.shape),
                         LEFT_OUT if j != e.i else ())
         for code, text, change in changes:

@@ -96,9 +96,8 @@ class Trace:
         self.made = [m for m in self.everything if m.tensor in in_graph]
         self.numbers = {m.tensor: m.number for m in self.everything}
         for m in self.everything:
-            if t := m.within:  # the tensor whose vjp was going on
+            if isinstance(t := m.within, Tensor):  # the tensor whose vjp was going on
                 m.within = self.everything[self.numbers[t]].name if t in self.numbers else t.op
-            m.within = m.within or ""
 
     def isolate(self, m):
         """What made `m`, by itself, as an `Operation` of its inputs; None if it cannot be called again."""
@@ -214,14 +213,14 @@ def _places(frame):
     if Path(frame.f_code.co_filename).name == "pair.py" and "forward" in frame.f_locals:
         name = getattr(frame.f_locals["forward"], "__name__", "forward")
         return "the function" if name == "<lambda>" else name, "", "", "", ""
-    functions, layers, line, within = [], [], "", None
+    functions, layers, line, within = [], [], "", ""
     while frame and Path(frame.f_code.co_filename).parent != _PACKAGE / "gradient_check":
         code, caller = frame.f_code, frame.f_back
         name = _named(code.co_qualname)
         if not functions or (name and not name.startswith("__") and code.co_name != "forward"):
             functions.append(code.co_qualname if code.co_name == "forward" else name or "a lambda")
-        if caller and caller.f_code is grad.__code__ and not within:
-            within = caller.f_locals.get("t", within)
+        if caller and caller.f_code is grad.__code__ and not isinstance(within, Tensor):
+            within = caller.f_locals.get("t", "")
         owner = frame.f_locals.get("self")
         if code.co_name == "forward" and hasattr(owner, "named_parameters"):
             layers.append(owner)

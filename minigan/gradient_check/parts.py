@@ -7,9 +7,9 @@ import numpy as np
 from .evidence import along, broadcast_values, proportional, spanned, subsets
 
 __all__ = [
-    "another_mask", "border", "diagonal_only", "factor_along_an_axis", "masked_region", "missing_factor",
-    "missing_local_factor", "missing_mean_term", "missing_skip", "part_of_the_sum", "region", "wrong_local_derivative",
-    "wrong_mask", "zero_slices",
+    "another_mask", "border", "diagonal_only", "factor_along_an_axis", "masked_region", "missing_constant",
+    "missing_factor", "missing_local_factor", "missing_mean_term", "missing_skip", "part_of_the_sum", "region",
+    "wrong_local_derivative", "wrong_mask", "zero_slices",
 ]
 
 
@@ -71,6 +71,13 @@ def missing_skip(e):
             return "added", "exactly g is too much: was the gradient of one way from x to the result added twice?"
 
 
+def missing_constant(e):
+    """a − t = c g: a constant is missing in the derivative, or is too much."""
+    for label, v in broadcast_values(e, g=True) if not e.local else ():
+        if label.startswith("g") and (c := proportional(e.a - e.t, v)):
+            return "added", f"the constant {c:.6g} is added in the derivative, times g"
+
+
 def missing_mean_term(e):
     """a − t is constant along an axis, or a combination of 1 and x or y there: what a mean or a sum brings."""
     r = e.a - e.t
@@ -122,8 +129,8 @@ def border(e):
     for axis, n in enumerate(wrong.shape):
         others = tuple(k for k in range(wrong.ndim) if k != axis)
         slices = np.flatnonzero(wrong.any(others))
-        ends = set(slices) <= {0, n - 1} or (
-            n >= 5 and len(slices) <= n // 3 and slices[0] in (0, n - len(slices)) and np.ptp(slices) < len(slices))
+        at_one_end = np.ptp(slices) < len(slices) and slices[0] in (0, n - len(slices))
+        ends = set(slices) <= {0, n - 1} or (at_one_end and wrong.ndim > 2 and len(slices) <= n // 3)
         if n >= 3 and len(slices) < n and ends and wrong.mean(others)[slices].mean() > 0.5:
             which = f"wrong only at {', '.join(map(str, slices))} of the indices 0 to {n - 1} along axis {axis}"
             return "border", f"{which}: a border, or a loop that ends too early or too late"
@@ -225,7 +232,7 @@ FUNCTIONS = (
 
 def missing_factor(e):
     """a φ = t, or a = t φ, for a simple function φ of an argument or of the result, times a constant at most."""
-    return _missing_factor(e.a, e.t, broadcast_values(e), e.tolerance)
+    return _missing_factor(e.a, e.t, broadcast_values(e), e.tolerance) if e.mostly_wrong else None
 
 
 def missing_local_factor(e):
