@@ -91,6 +91,11 @@ def test_a_scalar_can_be_checked():
     assert gradcheck(F.tanh, [np.array(0.3)], order=2)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_an_operation_on_empty_arrays_is_right(order):
+    assert gradcheck(F.matmul, [np.ones((0, 3)), np.ones((3, 2))], order)
+
+
 def test_an_empty_array_has_nothing_to_be_wrong():
     assert gradcheck(lambda x, y: x * x, [np.ones(3), np.ones((0, 3))])
 
