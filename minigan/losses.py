@@ -136,7 +136,8 @@ def bce(p, y):
     p : (N, 1) probabilities;  y : labels in [0, 1] of the same shape, or one number for all; constants
     returns : () scalar. Over m real and m generated samples it is half of F4.
 
-    Raises ShapeError if p and y differ in shape: they would broadcast to a wrong loss without an error (X14).
+    Raises ShapeError if p and y differ in shape: they would broadcast, and where labels
+    differ to a wrong loss without an error (X14).
     Source : document 002 §4.3.1, 003 §2.4 (`BCELoss` in 000 and 001).
     """
     p = as_tensor(p)

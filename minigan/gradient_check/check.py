@@ -122,7 +122,7 @@ def _check(f, xs, names, order, seed, settings, cotangent, diagnose):
     flat = [a.name for a in report.arguments if a.flat]
     nothing = y.size == 0 or any(x.size == 0 for x in xs)  # of an empty array nothing is expected
     if report and flat and not nothing and len(flat) == sum(a.checked > 0 for a in report.arguments):
-        return replace(report, notes=notes, problem=Cause(
+        return replace(report, notes=tuple(notes), problem=Cause(
             "nothing tested", "the result does not change when the inputs do: every derivative is zero here. Is "
                               "everything on the flat side of a kink, or saturated? Try other inputs"))
     if order == 1:
@@ -151,7 +151,7 @@ def _float64_tensor(name, x):
 
 def _refuse_shared_memory(xs, names):
     """Tensors are moved in place, one element at a time: that must not move anything else."""
-    arrays = [(name, x.data) for x, name in zip(dict.fromkeys(xs), names) if isinstance(x.data, np.ndarray)]
+    arrays = [(name, x.data) for x, name in dict(zip(xs, names)).items() if isinstance(x.data, np.ndarray)]
     for i, (name, a) in enumerate(arrays):
         if a.size and (not a.flags.writeable or any(n > 1 and stride == 0 for n, stride in zip(a.shape, a.strides))):
             raise GraphError(f"{name} cannot be moved one element at a time: its memory is read-only, or holds one "

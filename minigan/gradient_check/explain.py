@@ -1,6 +1,5 @@
 """Where a wrong derivative comes from: the first operation of the graph whose own check fails."""
 
-import builtins
 import traceback
 from dataclasses import replace
 
@@ -8,7 +7,6 @@ import numpy as np
 
 from ..backend import device_of, to_device, to_numpy
 from ..errors import MiniganError, ShapeError
-from ..functional import sum
 from ..tensor import Tensor, grad
 from .compare import compare
 from .diagnosis import diagnose
@@ -20,7 +18,7 @@ __all__ = ["compare_all", "explain", "gradient_as_function", "random_like"]
 
 
 def compare_all(f, xs, names, g, order, rng, settings):
-    """A report of every argument; of none, if the gradient cannot even be computed because a vjp's shape is wrong."""
+    """A report of every argument; of none, if a vjp fails, has a wrong shape, or overwrites what it is given."""
     try:
         y = f(*xs)
     except ShapeError as error:
@@ -39,7 +37,7 @@ def compare_all(f, xs, names, g, order, rng, settings):
         if (t.data != data).any():
             t.data[...] = data
             return Report(order, [], problem=Cause("in place", f"a vjp overwrites {what}; compute with a copy"))
-    size = builtins.sum(x.size for x in xs)
+    size = sum(x.size for x in xs)
     return Report(order, [compare(lambda: f(*xs).data, g.data, x, to_numpy(x_bar.data), name, rng, settings, size)
                           for x, x_bar, name in zip(xs, analytic, names)])
 
@@ -64,7 +62,7 @@ def gradient_as_function(f, xs, g, names, rng, only=None):
         total = 0.0
         for i, (x_bar, v) in enumerate(zip(x_bars, vs)):
             if only in (None, i):
-                total = total + sum(x_bar * v)
+                total = total + (x_bar * v).sum()
         return total
 
     one = Tensor(g.xp.ones((), dtype=g.dtype))
@@ -138,7 +136,7 @@ def _argument(operation, i, g, rng, settings):
         return everything, Cause("exception", f"the vjp for {name} raised {type(error).__name__}: {error}")
     if x_bar.shape != x.shape:
         return everything, None
-    size = builtins.sum(x.size for x in operation.xs)
+    size = sum(x.size for x in operation.xs)
     return compare(lambda: operation.f().data, g, x, x_bar, name, rng, settings, size), None
 
 

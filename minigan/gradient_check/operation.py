@@ -132,27 +132,25 @@ class Trace:
             return None
         return operation if operation.y.shape == m.value.shape and _close(operation.y.data, m.value) else None
 
-    def again(self, x=None, step=0.0, given=()):
+    def again(self, x, step, given=None):
         """Run f again with the leaf x moved by `step`, and the tensors that `given` numbers given those values.
 
         returns : (values of everything, y)
         """
-        numbers, values, given = count(), [], dict(given)
+        numbers, values, given = count(), [], given or {}
 
         def see(t):
             number = next(numbers)
             t.data = given.get(number, t.data)
             values.append(t.data)
 
-        before = x.data if x is not None else None
+        before = x.data
         try:
-            if x is not None:
-                x.data = x.data + step
+            x.data = before + step
             with watching(see):
                 return values, self.run().data
         finally:
-            if x is not None:
-                x.data = before
+            x.data = before
 
     def cuts(self, x, step):
         """Where something that depends on x comes in as a constant, so that the result's derivative in x is wrong.
@@ -170,7 +168,7 @@ class Trace:
             moved = [free[self.numbers[z]] if z in self.numbers else z.data + step if z is x else z.data
                      for z in dict.fromkeys(m.tensor.inputs)]
             held = to_device(operation.forward([to_numpy(a) for a in moved]), m.tensor.device)
-            if not _close(held, free[m.number]) and not _close(self.again(x, step, {m.number: held}.items())[1], y):
+            if not _close(held, free[m.number]) and not _close(self.again(x, step, {m.number: held})[1], y):
                 yield m
         if self.y not in self.numbers and self.everything and not _close(y, self.y.data):
             yield self.everything[-1]  # what it made was made into a new tensor
