@@ -25,6 +25,7 @@ class Module:
 
     buffers = ()
     training = True
+    mixes_samples = False  # does one sample's output depend on the others? (BatchNorm's does, in training)
 
     def forward(self, x):
         """Compute the output; every layer writes its own."""
