@@ -195,7 +195,7 @@ class TestR1:
 class TestABatchNormInD:
     def test_is_refused_with_the_reason(self, penalty):
         D = Sequential(Linear(5, 3), BatchNorm1d(3), Linear(3, 1))
-        with pytest.raises(ConfigError, match="depends on the whole batch.*BatchNorm1d in D"):
+        with pytest.raises(ConfigError, match=r"depends on the whole batch.*BatchNorm1d in D"):
             penalty(D, batch(5), batch(5), rng())
 
     def test_is_no_matter_in_evaluation_mode(self, penalty):

@@ -17,7 +17,7 @@ from .cross_entropy import (
     saturating_generator_with_logits,
     total,
 )
-from .objectives import OBJECTIVES, Objective, objective
+from .objectives import OBJECTIVES, ClippedObjective, Objective, PenalisedObjective, objective
 from .on_scores import (
     hinge_discriminator,
     hinge_generator,
@@ -41,5 +41,5 @@ __all__ = [
     "hinge_discriminator", "hinge_generator",
     "euclidean", "wasserstein_regularised",
     "gradient_penalty", "r1_penalty", "clip_weights",
-    "Objective", "OBJECTIVES", "objective",
+    "Objective", "ClippedObjective", "PenalisedObjective", "OBJECTIVES", "objective",
 ]

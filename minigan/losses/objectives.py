@@ -22,7 +22,7 @@ from .on_scores import (
 )
 from .penalties import clip_weights, gradient_penalty, r1_penalty, refuse_mixing
 
-__all__ = ["Objective", "OBJECTIVES", "objective"]
+__all__ = ["Objective", "ClippedObjective", "PenalisedObjective", "OBJECTIVES", "objective"]
 
 
 @dataclass(frozen=True)
