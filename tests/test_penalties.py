@@ -27,7 +27,8 @@ def linear_critic(n=5, dtype=np.float64):
 
 def dense_critic(dtype=np.float64):
     r = np.random.default_rng(2)
-    return Sequential(Linear(5, 4, rng=r), LeakyReLU(0.2), Linear(4, 3, rng=r), Tanh(), Linear(3, 1, rng=r)).astype(dtype)
+    return Sequential(Linear(5, 4, rng=r), LeakyReLU(0.2), Linear(4, 3, rng=r), Tanh(),
+                      Linear(3, 1, rng=r)).astype(dtype)
 
 
 def conv_critic(dtype=np.float64):
