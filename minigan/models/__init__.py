@@ -14,10 +14,12 @@ import numpy as np
 from ..errors import ConfigError
 from .dcgan import dcgan_bn_discriminator, dcgan_bn_generator, dcgan_discriminator, dcgan_generator
 from .dense import mlp_discriminator, mlp_generator, toy_discriminator, toy_generator
+from .pacgan import pacgan_discriminator, pacgan_generator
 
 __all__ = [
     "mlp_generator", "mlp_discriminator", "dcgan_generator", "dcgan_discriminator", "dcgan_bn_generator",
-    "dcgan_bn_discriminator", "toy_generator", "toy_discriminator", "MODELS", "CONDITIONAL", "build",
+    "dcgan_bn_discriminator", "toy_generator", "toy_discriminator", "pacgan_generator", "pacgan_discriminator",
+    "MODELS", "CONDITIONAL", "build",
 ]
 
 # name: what it makes → (generator, discriminator)
@@ -25,6 +27,7 @@ MODELS = {
     "mlp": {"images": (mlp_generator, mlp_discriminator), "points": (toy_generator, toy_discriminator)},
     "dcgan": {"images": (dcgan_generator, dcgan_discriminator)},
     "dcgan-bn": {"images": (dcgan_bn_generator, dcgan_bn_discriminator)},
+    "pacgan": {"points": (pacgan_generator, pacgan_discriminator)},
 }
 CONDITIONAL = ()  # the models that take labels
 

@@ -9,6 +9,7 @@ from .layers import (
     Flatten,
     LeakyReLU,
     Linear,
+    Maxout,
     MaxPool2d,
     ReLU,
     Sigmoid,
@@ -20,5 +21,6 @@ from .norm import BatchNorm1d, BatchNorm2d
 
 __all__ = [
     "Module", "Parameter", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d",
-    "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout", "init",
+    "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Maxout", "Dropout",
+    "init",
 ]
