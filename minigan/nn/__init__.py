@@ -17,8 +17,9 @@ from .layers import (
 )
 from .module import Module, Parameter, Sequential
 from .norm import BatchNorm1d, BatchNorm2d
+from .recurrent import GRU
 
 __all__ = [
     "Module", "Parameter", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d",
-    "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout", "init",
+    "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout", "GRU", "init",
 ]
