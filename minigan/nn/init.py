@@ -57,7 +57,7 @@ def he_normal_(network, rng=None, slope=0.0):
 def _fill(network, rng, weight, norm_weight=lambda shape, rng: np.ones(shape, np.float32)):
     rng = np.random.default_rng(rng)
     for name, parameter in network.named_parameters():
-        if name.rpartition(".")[2].startswith("bias"):  # a GRU has bias_ih_l0 and bias_hh_l0
+        if name.endswith("bias"):
             values = np.zeros(parameter.shape, np.float32)
         elif parameter.ndim == 1:
             values = norm_weight(parameter.shape, rng)
