@@ -48,13 +48,14 @@ def _train(arguments):
             if ignored:
                 raise ConfigError("a resumed run keeps its own settings", where="--resume",
                                   got=", ".join(f"--{name.replace('_', '-')}" for name in ignored))
-            folder = run.resume(arguments.resume, _steps(arguments), arguments.data_dir, arguments.device, _progress)
+            folder = run.resume(arguments.resume, _steps(arguments), arguments.data_dir, arguments.device, _progress,
+                                _tell)
         else:
             config = run.configure(**{name: getattr(arguments, name) for name in _CONFIG}, steps=_steps(arguments))
             print(f"{config.model} on {config.data}, objective {config.objective}: {config.steps} steps of "
                   f"{config.batch_size}, {config.optimizer} at {config.lr:g} (D {config.lr_d:g}), seed {config.seed}, "
                   f"on {config.device}")
-            folder = run.train(config, arguments.out, progress=_progress)
+            folder = run.train(config, arguments.out, progress=_progress, tell=_tell)
     except run.Interrupted as stop:
         print(f"minigan: {stop}", file=sys.stderr)
         return stop.code
@@ -86,6 +87,12 @@ def _progress(records, done, total):
         yield record
 
 
+def _tell(sentence):
+    from tqdm import tqdm
+
+    tqdm.write(sentence)  # print, but above the progress bar
+
+
 def _sample(arguments):
     import numpy as np
 
@@ -97,7 +104,7 @@ def _sample(arguments):
     if not arguments.out.parent.is_dir() or arguments.out.is_dir() or arguments.out.name == "checkpoint.npz":
         raise ConfigError("not a place for a file of samples", where=str(arguments.out),
                           expected="a file in a folder that exists, and no checkpoint")
-    x = run.sample(arguments.run, arguments.n, arguments.seed)
+    x = run.sample(arguments.run, arguments.n, arguments.seed, arguments.label)
     if arguments.out.suffix == ".png":
         plot.save_samples(arguments.out, x)
     else:
@@ -148,8 +155,8 @@ def _gradcheck_everything(seed):
 
 # --- arguments ---
 
-_CONFIG = ("data", "model", "objective", "optimizer", "lr", "lr_d", "beta1", "batch_size", "n_d", "latent_dim",
-           "seed", "device", "data_dir")
+_CONFIG = ("data", "model", "objective", "optimizer", "lr", "lr_d", "beta1", "beta2", "batch_size", "n_d", "latent_dim",
+           "lam", "clip", "width", "depth", "seed", "device", "data_dir", "init_from")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -160,7 +167,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    from . import data, losses, models, run
+    from . import config, data, losses, models
     from .backend import DEVICES
 
     parser = _Parser(prog="minigan", description="A GAN you can read.")
@@ -175,7 +182,7 @@ def _parser():
     def names(values):
         return ", ".join(values)
 
-    c = run.Config
+    c = config.Config
     train = command("train", _train, "train a GAN; without arguments on the embedded digits, in about a minute")
     add = train.add_argument
     add("--data", help=f"{names(data.NAMES)} (default {c.data})")
@@ -184,16 +191,22 @@ def _parser():
     add("--steps", type=int, metavar="N", help="steps of G (default: by data and model)")
     add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")
     add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size}, or by data)")
-    add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d})")
+    add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d}, or by objective)")
     add("--lr", type=float, help=f"learning rate of G, and of D without --lr-d (default {c.lr:g}, or by model)")
     add("--lr-d", type=float, metavar="LR", help=f"learning rate of D (default {c.lr_d:g}, or by model)")
     add("--beta1", type=float, metavar="B", help=f"Adam's first beta (default {c.beta1:g}, or by model)")
-    add("--optimizer", help=f"{names(run.OPTIMISERS)} (default {c.optimizer})")
+    add("--beta2", type=float, metavar="B", help=f"Adam's second beta (default {c.beta2:g}, or by objective)")
+    add("--lam", type=float, help="weight of the penalty of wgan-gp and r1 (default 10)")
+    add("--clip", type=float, help="bound on D's weights in wgan (default 0.01)")
+    add("--width", type=int, metavar="N", help="of the networks' layers (default: the model's document's)")
+    add("--depth", type=int, metavar="N", help="how many of them (default: the model's document's)")
+    add("--optimizer", help=f"{names(config.OPTIMISERS)} (default {c.optimizer}, or by objective)")
     add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim}; for points 2)")
     add("--seed", type=int, help=f"of everything random (default {c.seed})")
     add("--device", help=f"{names(DEVICES)} (default {c.device})")
     add("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST, instead of a download")
     add("--out", metavar="DIR", help="the run's folder (default: runs/ and the next free number)")
+    add("--init-from", metavar="RUN", help="start from the networks of this run, with whichever layers fit")
     add("--resume", metavar="RUN", help="go on with the run in this folder, to its own number of steps or to --steps")
 
     sample = command("sample", _sample, "draw samples from a trained generator")
@@ -201,6 +214,7 @@ def _parser():
     sample.add_argument("--n", type=int, default=64, help="how many (default 64)")
     sample.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png, or a .npz that holds x")
     sample.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    sample.add_argument("--label", type=int, metavar="Y", help="the class to draw, of a conditional run")
 
     fetch = command("data", _data, "download and verify a data set")
     fetch.add_argument("name", help="mnist or fashion-mnist")

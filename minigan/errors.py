@@ -2,6 +2,7 @@
 
 __all__ = [
     "MiniganError", "ShapeError", "GraphError", "ConfigError", "DataError", "CheckpointError", "DeviceError",
+    "DivergenceError",
 ]
 
 
@@ -48,6 +49,10 @@ class DataError(MiniganError, ValueError):
 
 class CheckpointError(MiniganError, ValueError):
     """A saved state that is missing, damaged or does not fit the networks."""
+
+
+class DivergenceError(MiniganError, ArithmeticError):
+    """Training that has left the finite numbers."""
 
 
 class DeviceError(MiniganError, RuntimeError):

@@ -37,7 +37,7 @@ __all__ = [
     "add", "sub", "mul", "div", "neg", "power", "matmul", "sum", "broadcast_to", "sum_to", "reshape", "transpose",
     "swapaxes", "index", "scatter", "concatenate", "cast",
     "exp", "log", "sqrt", "abs", "maximum", "where", "tanh", "sigmoid", "softplus", "log_sigmoid", "relu",
-    "leaky_relu", "leak", "mean", "var", "softmax", "log_softmax", "linear", "pad2d", "upsample2d",
+    "leaky_relu", "leak", "mean", "var", "norm", "softmax", "log_softmax", "linear", "pad2d", "upsample2d",
     "conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d",
 ]
 
@@ -167,6 +167,14 @@ def var(x, axis=None, keepdims=False):
     y = sum_array(centred, axis, keepdims) / n
     return record(y, (x,),
                   lambda g, y: (2 / n) * reshape(g, kept) * (x - mean(x, axis, keepdims=True)))
+
+
+def norm(x, axis=None, keepdims=False):
+    """y = ‖x‖ = √Σ x² over `axis` (all axes by default)          x̄ = ȳ x / y      0 at the kink x = 0"""
+    x = as_tensor(x)
+    squares = sum(x * x, axis, keepdims)
+    zero = squares.data == 0
+    return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))  # √ is taken of 1 there: its slope at 0 is infinite
 
 
 def softmax(x, axis=-1):

@@ -126,10 +126,10 @@ def _smooth(step, values):
 
 
 def read_log(path):
-    """The columns of a `log.csv`: a dict name → list of numbers."""
+    """The columns of a `log.csv`: a dict name → list of numbers, NaN where there is none."""
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else [])}
+    return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else [])}
 
 
 def save(path, draw, ncols=1, size=(5.0, 4.5), dpi=110):

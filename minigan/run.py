@@ -1,8 +1,8 @@
-"""A run and its folder: presets, training with a log and samples, saving, resuming.
+"""A run and its folder: training with a log and samples, saving, resuming.
 
     runs/001/
       config.json              what was asked for, defaults filled in
-      log.csv                  step, loss_d, loss_g, loss, d_real, d_fake
+      log.csv                  step, loss_d, loss_g, loss, d_real, d_fake, grad_norm_d, grad_norm_g
       samples/step_000500.png  samples from one fixed batch of noise, so that they can be compared
       curves.png               the log, drawn
       checkpoint.npz           everything: networks, optimisers, random streams, place in the data
@@ -13,103 +13,27 @@ import json
 import shlex
 import signal
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, data, losses, models, optim, plot
-from .backend import DEVICES, random_streams, to_device
-from .errors import CheckpointError, ConfigError, MiniganError
+from . import checkpoint, data, losses, models, plot
+from .backend import random_streams, to_device
+from .config import OPTIMISERS, PRESETS, Config, configure
+from .errors import CheckpointError, ConfigError, DivergenceError, MiniganError
 from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
 __all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "resume", "sample", "train"]
 
-OPTIMISERS = {"sgd": optim.SGD, "rmsprop": optim.RMSProp, "adam": optim.Adam}
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
 PARTS = ("G", "D", "opt_g", "opt_d")
-GRID = 64  # images in a picture
+GRID = 64  # images or sequences in a picture
 POINTS = 1000  # points in a picture
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that determines a run: with the same one, on the same machine, every number is the same.
-
-    The defaults are the embedded digits'. `lr` is G's learning rate, `lr_d` D's; betas are Adam's (beta1, 0.999).
-    """
-
-    data: str = "digits"
-    model: str = "dcgan-bn"
-    objective: str = "non-saturating"
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    lr_d: float = 1e-3
-    beta1: float = 0.5
-    steps: int = 1500
-    batch_size: int = 32
-    n_d: int = 1
-    latent_dim: int = 100
-    seed: int = 0
-    device: str = "cpu"
-    data_dir: str | None = None
-
-
-# What differs from the defaults, by model and then by data. For N2 (dcgan) it is what the document says. N1 (mlp) with
-# its document's Adam, 1e-3 and beta1 = 0.9, draws hardly more than one image, whatever the objective: see for yourself
-# with --lr 1e-3 --beta1 0.9.
-PRESETS = {
-    "dcgan-bn": {},
-    "dcgan": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
-    "mlp": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
-    "digits": {},
-    "mnist": {"steps": 938, "batch_size": 64},
-    "fashion-mnist": {"steps": 938, "batch_size": 64},
-    "ring": {"lr": 2e-4, "lr_d": 1e-3, "steps": 8000, "batch_size": 256, "latent_dim": 2},
-    "grid": {"lr": 2e-4, "lr_d": 1e-3, "steps": 10000, "batch_size": 256, "latent_dim": 2},
-}
-
-
-def configure(**given):
-    """A `Config`: what is given, else what the presets say for its model and data, else the defaults.
-
-    A learning rate that is given alone is that of both networks.
-    Raises ConfigError for an unknown name or a value out of range, with the valid ones.
-    """
-    given = {name: value for name, value in given.items() if value is not None}
-    if "data_dir" in given:
-        given["data_dir"] = str(given["data_dir"])
-    data_set = given.get("data", Config.data)
-    _choice("data", data_set, data.NAMES)
-    model = given.get("model", "mlp" if data_set in data.TOYS else Config.model)
-    _choice("model", model, models.MODELS)
-    if "lr" in given:
-        given.setdefault("lr_d", given["lr"])
-    config = Config(**(PRESETS[model] | PRESETS[data_set] | {"model": model} | given))
-    _choice("objective", config.objective, losses.OBJECTIVES)
-    _choice("optimizer", config.optimizer, OPTIMISERS)
-    _choice("device", config.device, DEVICES)
-    for name in ("steps", "batch_size", "n_d", "latent_dim"):
-        _require(name, getattr(config, name), lambda n: isinstance(n, int) and n >= 1, "a whole number ≥ 1")
-    _require("seed", config.seed, lambda n: isinstance(n, int) and n >= 0, "a whole number ≥ 0")
-    for name in ("lr", "lr_d"):
-        _require(name, getattr(config, name), lambda v: 0 < v < float("inf"), "a number > 0")
-    config = replace(config, lr=float(config.lr), lr_d=float(config.lr_d), beta1=float(config.beta1))
-    _require("beta1", config.beta1, lambda v: 0 <= v < 1, "a number from 0 to below 1")
-    return config
-
-
-def _choice(name, value, valid):
-    if value not in valid:
-        raise ConfigError(f"unknown {name}", expected=", ".join(valid), got=repr(value))
-
-
-def _require(name, value, good, expected):
-    if not good(value):
-        raise ConfigError(f"{name} is out of range", expected=expected, got=repr(value))
 
 
 class Run:
@@ -119,17 +43,43 @@ class Run:
         to_device(np.zeros(1), config.device)  # raises where there is no GPU, before anything is read
         self.config, self.step = config, 0
         self.streams = random_streams(config.seed, *STREAMS)
-        x = data.load(config.data, data_dir=config.data_dir, rng=self.streams["data"])
+        self.conditional = config.model in models.CONDITIONAL
+        x, *y = self._load(labels=self.conditional)
+        self.classes = int(y[0].max()) + 1 if y else None
         self.x_real = x[:POINTS].copy()
-        self.batches = data.minibatches(x, config.batch_size, self.streams["batches"], config.device)
-        self.G, self.D = models.build(config.model, config.latent_dim, x.shape[1:], self.streams["weights"])
-        self.objective = losses.objective(config.objective)
+        self.batches = data.minibatches((x, *y) if y else x, config.batch_size, self.streams["batches"], config.device)
+        self.G, self.D = models.build(config.model, config.latent_dim, x.shape[1:], self.streams["weights"],
+                                      width=config.width, depth=config.depth, classes=self.classes)
+        self.objective = losses.objective(config.objective, lam=config.lam, clip=config.clip)
+        self.objective.check(f"objective '{config.objective}', model '{config.model}'", self.D)
         self.G.to(config.device), self.D.to(config.device)
         self.opt_g, self.opt_d = self._optimiser(self.G, config.lr), self._optimiser(self.D, config.lr_d)
 
+    def _load(self, labels):
+        loaded = data.load(self.config.data, data_dir=self.config.data_dir, rng=self.streams["data"], labels=labels)
+        return loaded if labels else (loaded,)
+
     def _optimiser(self, network, lr):
-        more = {"betas": (self.config.beta1, 0.999)} if self.config.optimizer == "adam" else {}
+        more = {"betas": (self.config.beta1, self.config.beta2)} if self.config.optimizer == "adam" else {}
         return OPTIMISERS[self.config.optimizer](network.parameters(), lr=lr, **more)
+
+    def start_from(self, folder):
+        """Take over, from the networks of another run, every array that fits by name and shape (N8).
+
+        returns : what was taken, in a sentence;  raises ConfigError if nothing fits
+        """
+        parts, _ = checkpoint.load(Path(folder) / "checkpoint.npz")
+        said = []
+        for name in ("G", "D"):
+            network, state = getattr(self, name), parts.get(name, {})
+            taken = network.load_fitting(state)
+            left = [array for array in network.state_dict() if array not in taken]
+            said.append(f"{name} {len(taken)} of {len(taken) + len(left)} arrays"
+                        + (f" (new: {', '.join(left)})" if left else ""))
+            if not taken:
+                raise ConfigError(f"no layer of {name} fits", where=f"init_from {folder}",
+                                  fix="Choose a run whose model has layers of the same names and shapes")
+        return f"started from {folder}: {', '.join(said)}"
 
     def noise(self, m):
         """m fresh latent vectors: (m, latent_dim) from N(0, 1), float32."""
@@ -145,10 +95,14 @@ class Run:
             yield record
 
     def samples(self, n=None):
-        """Samples from the fixed noise of the run's pictures: always the same z, whatever was trained in between."""
-        n = n or (POINTS if self.x_real.ndim == 2 else GRID)
+        """Samples from the fixed noise of the run's pictures: always the same z, whatever was trained in between.
+
+        In a conditional game a picture has a row for each class.
+        """
+        n = n or (POINTS if self.x_real.ndim == 2 else self.classes**2 if self.conditional else GRID)
         rng = random_streams(self.config.seed, *STREAMS)["samples"]
-        return generate(self.G, rng.standard_normal((n, self.config.latent_dim), dtype=np.float32), self.config.device)
+        z = rng.standard_normal((n, self.config.latent_dim), dtype=np.float32)
+        return generate(self.G, z, self.config.device, y=labels(n, self.classes) if self.conditional else None)
 
     def parts(self):
         """What there is to save: a dict part → state dict."""
@@ -158,7 +112,7 @@ class Run:
         """What there is to save besides arrays: configuration, step, random states, place in the data."""
         streams = {name: stream.bit_generator.state for name, stream in self.streams.items() if name != "batches"}
         return {"config": asdict(self.config), "step": self.step, "streams": streams,
-                "batches": self.batches.state_dict()}
+                "batches": self.batches.state_dict(), "sample_shape": self.x_real.shape[1:], "classes": self.classes}
 
     def restore(self, parts, meta):
         """Take over what `parts` and `meta` gave."""
@@ -173,11 +127,19 @@ class Run:
             self.step = int(meta["step"])
 
 
-def generate(G, z, device="cpu", chunk=256):
-    """G(z) as a NumPy array, in evaluation mode and in chunks; G is put back into training mode."""
+def labels(n, classes):
+    """n labels, all classes equally often and in their order: (n,) int64."""
+    return np.arange(n) * classes // n
+
+
+def generate(G, z, device="cpu", chunk=256, y=None):
+    """G(z), or G(z, y), as a NumPy array, in evaluation mode and in chunks; G is put back into training mode."""
     G.eval()
     with no_grad():
-        chunks = [G(Tensor(to_device(z[i:i + chunk], device))).numpy() for i in range(0, len(z), chunk)]
+        chunks = []
+        for part in (slice(i, i + chunk) for i in range(0, len(z), chunk)):
+            given = () if y is None else (to_device(y[part], device),)
+            chunks.append(G(Tensor(to_device(z[part], device)), *given).numpy())
     G.train()
     return np.concatenate(chunks)
 
@@ -185,18 +147,21 @@ def generate(G, z, device="cpu", chunk=256):
 # --- the folder ---
 
 
-def train(config, out=None, runs="runs", progress=None):
+def train(config, out=None, runs="runs", progress=None, tell=None):
     """Start a run and train it to its end; returns the folder.
 
     out      : the folder to make; by default the next free number in `runs`
     progress : called as `progress(records, done, total)`, gives the records back (a tqdm bar); none by default
+    tell     : called with sentences about the run while it goes on; nobody is told by default
 
     Raises ConfigError if `out` exists and is not an empty folder; nothing is written before data and networks stand.
     Raises Interrupted, with everything saved, after the step in which Ctrl-C or SIGTERM came.
     """
     folder = _next_free(Path(runs)) if out is None else Path(out)
     _refuse_to_overwrite(folder)
-    run = Run(config)
+    run, tell = Run(config), tell or _nobody
+    if config.init_from:
+        tell(run.start_from(config.init_from))
     while True:
         try:
             (folder / "samples").mkdir(parents=True)  # in one stroke: two runs cannot both have made it
@@ -207,7 +172,11 @@ def train(config, out=None, runs="runs", progress=None):
                 raise
             folder = _next_free(Path(runs))
     _save(run, folder)
-    return _play(run, folder, progress)
+    return _play(run, folder, progress, tell)
+
+
+def _nobody(sentence):
+    pass
 
 
 def _refuse_to_overwrite(folder):
@@ -222,7 +191,7 @@ def _resume_command(folder):
     return f"minigan train --resume {shlex.quote(str(folder))}"
 
 
-def resume(folder, steps=None, data_dir=None, device=None, progress=None):
+def resume(folder, steps=None, data_dir=None, device=None, progress=None, tell=None):
     """Go on with the run in `folder`, to its number of steps or to `steps`; returns the folder.
 
     From the checkpoint on, every number is the one that an uninterrupted run would have had.
@@ -236,19 +205,31 @@ def resume(folder, steps=None, data_dir=None, device=None, progress=None):
         raise ConfigError("the run is complete", where=str(folder), expected=f"more than {run.step} steps",
                           got=run.config.steps, fix=f"To go on, say --steps N with N > {run.step}")
     (folder / "samples").mkdir(exist_ok=True)
-    return _play(run, folder, progress)
+    return _play(run, folder, progress, tell or _nobody)
 
 
-def sample(folder, n, seed=0):
-    """n samples of the trained G of a run: images (n, C, H, W) in [−1, 1], or points (n, 2)."""
-    _require("n", n, lambda n: isinstance(n, int) and n >= 1, "a whole number ≥ 1")
+def sample(folder, n, seed=0, label=None):
+    """n samples of the trained G of a run: images (n, C, H, W) in [−1, 1], points (n, 2) or sequences (n, L, C).
+
+    label : the class to draw, of a conditional run; without it all classes in turn
+    Raises ConfigError for a label that there is not, or of a run whose G takes none.
+    """
+    if not isinstance(n, int) or n < 1:
+        raise ConfigError("n is out of range", expected="a whole number ≥ 1", got=repr(n))
     parts, meta = checkpoint.load(Path(folder) / "checkpoint.npz")
-    config = _config(meta)
+    config, classes = _config(meta), meta.get("classes")
     with _readable_meta():
-        G, _ = models.build(config.model, config.latent_dim, tuple(meta["sample_shape"]))
+        G, _ = models.build(config.model, config.latent_dim, tuple(meta["sample_shape"]), width=config.width,
+                            depth=config.depth, classes=classes)
     G.load_state_dict(parts.get("G", {}))
+    if label is not None and classes is None:
+        raise ConfigError("this generator takes no labels", where=f"model '{config.model}'", got=f"label {label}",
+                          fix=f"Train one that does: --model {' or '.join(models.CONDITIONAL)}")
+    if label is not None and not (isinstance(label, int) and 0 <= label < classes):
+        raise ConfigError("no such class", where="label", expected=f"0 to {classes - 1}", got=label)
+    y = None if classes is None else labels(n, classes) if label is None else np.full(n, label)
     z = random_streams(seed, *STREAMS)["sampling"].standard_normal((n, config.latent_dim), dtype=np.float32)
-    return generate(G, z)
+    return generate(G, z, y=y)
 
 
 def _restored(parts, meta, **changes):
@@ -292,7 +273,7 @@ class Interrupted(Exception):
         self.code = 128 + signal_number
 
 
-def _play(run, folder, progress):
+def _play(run, folder, progress, tell):
     config = run.config
     every = max(1, config.steps // 10)
     _write_config(folder, config)
@@ -302,8 +283,8 @@ def _play(run, folder, progress):
             log.write(record)
             stop = stopped[0] if stopped and record.step < config.steps else None  # read once: a signal may come now
             if stop or record.step == config.steps or record.step % every == 0:
+                log.flush()  # first: it stops a run that is no longer finite, before the checkpoint is replaced
                 plot.save_samples(folder / "samples" / f"step_{record.step:06d}.png", run.samples(), run.x_real)
-                log.flush()
                 _save(run, folder)
             if stop:
                 raise Interrupted(folder, record.step, stop)
@@ -316,7 +297,7 @@ def _draw_curves(folder):
 
 
 def _save(run, folder):
-    checkpoint.save(folder / "checkpoint.npz", run.parts(), run.meta() | {"sample_shape": run.x_real.shape[1:]})
+    checkpoint.save(folder / "checkpoint.npz", run.parts(), run.meta())
 
 
 def _write_config(folder, config):
@@ -337,7 +318,13 @@ class _Log:
 
     def flush(self):
         for record in self.waiting:
-            self.writer.writerow([record.step, *(f"{getattr(record, name):.9g}" for name in record.FIELDS)])
+            numbers = [getattr(record, name) for name in record.FIELDS]
+            if not all(map(isfinite, numbers)):
+                raise DivergenceError(
+                    "the game has diverged", where=f"step {record.step}", expected="finite numbers",
+                    got=", ".join(f"{k} {v:g}" for k, v in zip(record.FIELDS, numbers) if not isfinite(v)),
+                    fix="The last good checkpoint is kept. Try a lower --lr, or another objective")
+            self.writer.writerow([record.step, *(f"{number:.9g}" for number in numbers)])
         self.waiting.clear()
         self.file.flush()
 
@@ -348,9 +335,9 @@ def _log(path, step):
     header = ["step", *StepRecord.FIELDS]
     rows = []
     if step and path.is_file():
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file)
-                    if len(row) == len(header) and row[0].isdigit() and int(row[0]) <= step]
+        with open(path, newline="", encoding="utf-8") as file:  # it may have fewer columns, of an older version
+            rows = [[row.get(name, "") for name in header] for row in csv.DictReader(file)
+                    if None not in row.values() and row["step"].isdigit() and int(row["step"]) <= step]
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     with open(path, "a", newline="", encoding="utf-8") as file:

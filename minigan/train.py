@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .backend import to_device
+from .backend import get_array_module, to_device
 from .errors import ConfigError
 from .functional import mean
 from .losses import total
@@ -18,25 +18,26 @@ class StepRecord:
     loss_d, loss_g : the loss of D in its last step, and of G;  loss : their sum (F7)
     d_real, d_fake : what D thinks of the real and the generated batch in its last step: the mean of σ(a) for
                      the objectives on probabilities (F2 to F6), of the score a for the others
+    grad_norm_d, grad_norm_g : the Euclidean norm of the whole gradient ∇L in D's last step, and in G's
 
     Each is a Python float, read back from the device only when it is asked for.
     """
 
     __slots__ = ("_scalars", "step")
-    FIELDS = ("loss_d", "loss_g", "loss", "d_real", "d_fake")
+    FIELDS = ("loss_d", "loss_g", "loss", "d_real", "d_fake", "grad_norm_d", "grad_norm_g")
 
     def __init__(self, step, *scalars):
         self.step = step
-        self._scalars = dict(zip(self.FIELDS, scalars, strict=True))
+        self._scalars = dict(zip(self.FIELDS, scalars))
 
     def __getattr__(self, name):
-        if name not in self.FIELDS:
+        if name == "_scalars" or name not in self._scalars:
             raise AttributeError(name)
         return float(self._scalars[name])
 
     def as_dict(self):
-        """All of it, as a dict of numbers: step, loss_d, loss_g, loss, d_real, d_fake."""
-        return {"step": self.step} | {name: getattr(self, name) for name in self.FIELDS}
+        """All of it, as a dict of numbers: step, and the others in the order above."""
+        return {"step": self.step} | {name: getattr(self, name) for name in self._scalars}
 
     def __repr__(self):
         return f"StepRecord({', '.join(f'{k}={v:.6g}' for k, v in self.as_dict().items())})"
@@ -51,7 +52,8 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
     G, D         : the networks; D gives scores (m, 1)
     objective    : an entry of `losses.OBJECTIVES`
     opt_g, opt_d : optimisers of G's and of D's parameters
-    batches      : an iterator of real batches x (m, …); the game ends when it does
+    batches      : an iterator of real batches x (m, …); the game ends when it does. In a conditional game, of pairs
+                   (x, y) with labels y (m,); the networks are then called as G(z, y) and D(x, y)
     noise        : m → (m, latent_dim), fresh latent vectors
     n_d          : steps of D for each step of G
     rng          : a NumPy generator, for objectives whose penalty draws random numbers
@@ -67,28 +69,38 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
         raise ConfigError("D needs at least one step for each step of G", where="minimax", expected="an int n_d ≥ 1",
                           got=repr(n_d))
     theta_g, theta_d = G.parameters(), D.parameters()
+    objective.check("minimax", D)
     batches, step = iter(batches), 0
     while True:                                                             # repeat
         for _ in range(n_d):                                                #   for i = 1 to n_d do
-            x = next(batches, None)
-            if x is None:
+            batch = next(batches, None)
+            if batch is None:
                 return
-            x = _like(theta_d[0], x)                                        #     x ~ p_data
-            z = _like(theta_g[0], noise(len(x)))                            #     z ~ p_z
+            x, *y = batch if isinstance(batch, tuple) else (batch,)         #     y: labels, in a conditional game
+            x, y = _like(theta_d[0], x), [to_device(labels, theta_d[0].device) for labels in y]
+            z = _like(theta_g[0], noise(len(x)))                            #     x ~ p_data, z ~ p_z
             with no_grad():
-                x_fake = G(z)                                               #     G is held fixed
-            a_real, a_fake = D(x), D(x_fake)
-            loss_d = objective.discriminator(a_real, a_fake) + objective.penalty(D, x, x_fake, rng)
-            opt_d.step(grad(loss_d, theta_d))                               #     θ_D ← θ_D − α ∇L_D
+                x_fake = G(z, *y)                                           #     G is held fixed
+            a_real, a_fake = D(x, *y), D(x_fake, *y)
+            loss_d = objective.discriminator(a_real, a_fake) + objective.penalty(D, x, x_fake, rng, *y)
+            grad_d = grad(loss_d, theta_d)
+            opt_d.step(grad_d)                                              #     θ_D ← θ_D − α ∇L_D
             objective.after_d_step(D)
         z = _like(theta_g[0], noise(len(x)))                                #   z ~ p_z, fresh
-        loss_g = objective.generator(D(G(z)))
-        opt_g.step(grad(loss_g, theta_g))                                   #   θ_G ← θ_G − α ∇L_G
+        loss_g = objective.generator(D(G(z, *y), *y))
+        grad_g = grad(loss_g, theta_g)
+        opt_g.step(grad_g)                                                  #   θ_G ← θ_G − α ∇L_G
         step += 1
         with no_grad():
             d_real, d_fake = mean(objective.opinion(a_real)), mean(objective.opinion(a_fake))
-            measured = (loss_d, loss_g, total(loss_g, loss_d), d_real, d_fake)
-        yield StepRecord(step, *(value.data for value in measured))
+            losses = loss_d, loss_g, total(loss_g, loss_d)
+        yield StepRecord(step, *(value.data for value in (*losses, d_real, d_fake)), _norm(grad_d), _norm(grad_g))
+
+
+def _norm(gradients):
+    """√Σ g² over all elements of all gradients; on the GPU without waiting for it."""
+    xp = get_array_module(gradients[0].data)
+    return xp.sqrt(sum(xp.vdot(g.data, g.data) for g in gradients))
 
 
 def _like(theta, x):

@@ -520,7 +520,7 @@ def test_the_loop_never_waits_for_the_device(fake_cupy):
     assert crossings == Counters(to_device=4 * (3 + 3), to_host=0, synchronisations=0)
     with counting() as reading:
         record.as_dict()
-    assert reading.synchronisations == 5
+    assert reading.synchronisations == 7
 
 
 def test_states_go_to_the_device_and_back(fake_cupy):

@@ -42,7 +42,7 @@ def test_a_run_writes_its_folder(folder):
 
 def test_the_log_has_a_row_for_each_step_and_loss_is_the_sum(folder):
     lines = (folder / "log.csv").read_text().splitlines()
-    assert lines[0] == "step,loss_d,loss_g,loss,d_real,d_fake"
+    assert lines[0] == "step,loss_d,loss_g,loss,d_real,d_fake,grad_norm_d,grad_norm_g"
     rows = np.array([line.split(",") for line in lines[1:]], float)
     assert rows[:, 0].tolist() == list(range(1, 21))
     np.testing.assert_allclose(rows[:, 3], rows[:, 1] + rows[:, 2], rtol=1e-6)

@@ -286,7 +286,7 @@ def test_batches_and_noise_may_be_tensors():
 
 def test_a_record_has_these_fields_as_python_floats():
     record = play(*small_pair(), passes=1)[0].as_dict()
-    assert list(record) == ["step", "loss_d", "loss_g", "loss", "d_real", "d_fake"]
+    assert list(record) == ["step", "loss_d", "loss_g", "loss", "d_real", "d_fake", "grad_norm_d", "grad_norm_g"]
     assert {type(value) for key, value in record.items() if key != "step"} == {float}
 
 

@@ -25,6 +25,7 @@ class Module:
 
     buffers = ()
     training = True
+    mixes_samples = False  # does one sample's output depend on the others? (BatchNorm's does, in training)
 
     def forward(self, x):
         """Compute the output; every layer writes its own."""
@@ -93,6 +94,22 @@ class Module:
                                   got="; ".join(sorted(problems)))
         for name, array in arrays.items():
             _overwrite(*own[name], array)
+
+    def load_fitting(self, state):
+        """Take over the layers whose arrays all fit by name, shape and kind of number; returns the names taken.
+
+        The other layers stay as they are. So a network starts from another's layers (transfer learning, N8).
+        """
+        def fits(name, owner, attribute):
+            array, target = np.asarray(_host(state.get(name))), _array(owner, attribute)
+            return array.shape == target.shape and array.dtype.kind == target.dtype.kind
+
+        own = self._state()
+        strange = {id(owner) for name, owner, attribute in own if not fits(name, owner, attribute)}
+        taken = [(name, owner, attribute) for name, owner, attribute in own if id(owner) not in strange]
+        for name, owner, attribute in taken:
+            _overwrite(owner, attribute, np.asarray(_host(state[name])))
+        return [name for name, _, _ in taken]
 
     def to(self, device):
         """Move every parameter and buffer to `device` ("cpu" or "cuda"); returns self. Make optimisers afterwards."""

@@ -13,7 +13,7 @@ FROM_NUMPY = """
     isnan less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor maximum minimum multiply
     negative not_equal power reciprocal remainder rint sign sin sinh cosh sqrt square subtract tan tanh true_divide
     all allclose amax amin any argmax argmin argsort array_equal count_nonzero cov cumsum diff dot einsum isclose matmul
-    max mean median min outer percentile prod sort std sum tensordot trace var linalg.norm
+    max mean median min outer percentile prod sort std sum tensordot trace var vdot linalg.norm
     arange ascontiguousarray eye full full_like identity linspace ones ones_like tril triu zeros zeros_like
     atleast_1d atleast_2d broadcast_to copy copyto diag diagonal expand_dims flip hstack moveaxis pad ravel
     repeat reshape roll split squeeze stack swapaxes take take_along_axis tile transpose vstack

@@ -1,4 +1,4 @@
-r"""The documents' losses, by number, and the objectives that training builds from them.
+r"""The cross-entropy losses, F2 to F7: the value of the game, its two halves, binary cross entropy.
 
 $a$ is the score (logit) of D, $p = D(x) = \sigma(a)$ the probability that D gives to "x is real". Each of F2 to F6
 exists twice, and the two are the same function:
@@ -11,15 +11,12 @@ $$-\log \sigma(a) = \mathrm{softplus}(-a), \qquad -\log(1 - \sigma(a)) = \mathrm
 which never take the logarithm of zero. Training uses these. E over a batch is the mean.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from .backend import require_same_device
-from .errors import ConfigError, ShapeError
-from .functional import log, mean, sigmoid, softplus, where
-from .tensor import Tensor, as_tensor
+from ..backend import require_same_device
+from ..errors import ShapeError
+from ..functional import log, mean, softplus, where
+from ..tensor import Tensor, as_tensor
 
 __all__ = [
     "minimax_value", "minimax_value_with_logits",
@@ -27,8 +24,6 @@ __all__ = [
     "minimax_discriminator", "minimax_discriminator_with_logits",
     "non_saturating_generator", "non_saturating_generator_with_logits",
     "bce", "bce_with_logits", "total",
-    "least_squares_discriminator", "least_squares_generator",
-    "Objective", "OBJECTIVES", "objective",
 ]
 
 
@@ -184,71 +179,3 @@ def total(loss_g, loss_d):
     Source : document 004 §3.3.3.
     """
     return loss_g + loss_d
-
-
-# --- F10: least squares ---
-
-
-def least_squares_discriminator(a_real, a_fake):
-    r"""LSGAN's discriminator loss, on scores, no sigmoid (F10).
-
-    $$V_D = \tfrac12 E_x[(D(x) - 1)^2] + \tfrac12 E_z[D(G(z))^2], \quad D(x) = a$$
-
-    a_real, a_fake : (N, 1) scores;  returns : () scalar; ¼ where D = ½
-    Source : document 001 §4.3; Mao et al. 2017, equation 9 with a = 0, b = c = 1.
-    """
-    a_real, a_fake = as_tensor(a_real), as_tensor(a_fake)
-    return 0.5 * mean((a_real - 1) ** 2) + 0.5 * mean(a_fake**2)
-
-
-def least_squares_generator(a_fake):
-    r"""LSGAN's generator loss, on scores (F10): $V_G = \tfrac12 E_z[(D(G(z)) - 1)^2]$.
-
-    a_fake : (N, 1) scores;  returns : () scalar; ⅛ where D = ½
-    Source : document 001 §4.3; Mao et al. 2017, equation 9.
-    """
-    return 0.5 * mean((as_tensor(a_fake) - 1) ** 2)
-
-
-# --- objectives: what the loop is given ---
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What D and G minimise, in the form that `train.minimax` calls.
-
-    name          : its name in `OBJECTIVES`
-    formula       : the numbers of its formulas
-    discriminator : (a_real, a_fake) → the loss of D, on scores
-    generator     : (a_fake) → the loss of G, on scores
-    opinion       : a → what the log shows as `d_real` and `d_fake`: σ(a) where D is a probability, else a
-    """
-
-    name: str
-    formula: str
-    discriminator: Callable
-    generator: Callable
-    opinion: Callable
-
-    def penalty(self, D, x_real, x_fake, rng):
-        """A term added to D's loss; none by default."""
-        return 0.0
-
-    def after_d_step(self, D):
-        """Called after each step of D, for objectives that constrain its weights; nothing by default."""
-
-
-OBJECTIVES = {
-    "bce": Objective("bce", "F3, F4", minimax_discriminator_with_logits, saturating_generator_with_logits, sigmoid),
-    "non-saturating": Objective("non-saturating", "F4, F5", minimax_discriminator_with_logits,
-                                non_saturating_generator_with_logits, sigmoid),
-    "lsgan": Objective("lsgan", "F10", least_squares_discriminator, least_squares_generator, as_tensor),
-}
-OBJECTIVES["saturating"] = OBJECTIVES["bce"]
-
-
-def objective(name):
-    """The objective of that name. Raises ConfigError that lists the valid ones."""
-    if name not in OBJECTIVES:
-        raise ConfigError("unknown objective", expected=", ".join(OBJECTIVES), got=repr(name))
-    return OBJECTIVES[name]

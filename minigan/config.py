@@ -1,0 +1,112 @@
+"""What determines a run: its configuration, the presets, and which values are possible."""
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from . import data, losses, models, optim
+from .backend import DEVICES
+from .errors import ConfigError
+
+__all__ = ["Config", "OPTIMISERS", "PRESETS", "configure"]
+
+OPTIMISERS = {"sgd": optim.SGD, "rmsprop": optim.RMSProp, "adam": optim.Adam}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run: with the same one, on the same machine, every number is the same.
+
+    The defaults are the embedded digits'. `lr` is G's learning rate, `lr_d` D's; beta1 and beta2 are Adam's. `lam` is
+    the weight of the objective's penalty, `clip` the bound on D's weights, `width` and `depth` are the networks'; None
+    stands for what the objective's paper or the model's document says. `init_from` is a run whose networks this one
+    started from.
+    """
+
+    data: str = "digits"
+    model: str = "dcgan-bn"
+    objective: str = "non-saturating"
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    lr_d: float = 1e-3
+    beta1: float = 0.5
+    beta2: float = 0.999
+    steps: int = 1500
+    batch_size: int = 32
+    n_d: int = 1
+    latent_dim: int = 100
+    lam: float | None = None
+    clip: float | None = None
+    width: int | None = None
+    depth: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    data_dir: str | None = None
+    init_from: str | None = None
+
+
+# What differs from the defaults, by model, then data, then objective. For N2 (dcgan) it is what the document says. N1
+# (mlp) with its document's Adam, 1e-3 and beta1 = 0.9, draws hardly more than one image, whatever the objective:
+# see for yourself with --lr 1e-3 --beta1 0.9. The Wasserstein objectives' are their papers' (Arjovsky et al. 2017,
+# Algorithm 1; Gulrajani et al. 2017, Algorithm 1).
+PRESETS = {
+    "dcgan-bn": {},
+    "dcgan": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
+    "mlp": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
+    "digits": {},
+    "mnist": {"steps": 938, "batch_size": 64},
+    "fashion-mnist": {"steps": 938, "batch_size": 64},
+    "ring": {"lr": 2e-4, "lr_d": 1e-3, "steps": 8000, "batch_size": 256, "latent_dim": 2},
+    "grid": {"lr": 2e-4, "lr_d": 1e-3, "steps": 10000, "batch_size": 256, "latent_dim": 2},
+    "wgan": {"optimizer": "rmsprop", "lr": 5e-5, "lr_d": 5e-5, "n_d": 5},
+    "wgan-gp": {"lr": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.9, "n_d": 5},
+}
+
+
+def configure(**given):
+    """A `Config`: what is given, else what the presets say for its model, data and objective, else the defaults.
+
+    A learning rate that is given alone is that of both networks. Where no model is given, images get `dcgan-bn`, or
+    `dcgan` where the objective refuses a D with BatchNorm.
+    Raises ConfigError for an unknown name or a value out of range, with the valid ones.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if "data_dir" in given:
+        given["data_dir"] = str(given["data_dir"])
+    data_set = given.get("data", Config.data)
+    _choice("data", data_set, data.NAMES)
+    objective = given.get("objective", Config.objective)
+    _choice("objective", objective, losses.OBJECTIVES)
+    model = given.get("model", _default_model(data_set, objective))
+    _choice("model", model, models.MODELS)
+    if "lr" in given:
+        given.setdefault("lr_d", given["lr"])
+    presets = [PRESETS.get(name, {}) for name in (model, data_set, objective)]
+    config = Config(**(presets[0] | presets[1] | presets[2] | {"model": model} | given))
+    _choice("optimizer", config.optimizer, OPTIMISERS)
+    _choice("device", config.device, DEVICES)
+    for name in ("steps", "batch_size", "n_d", "latent_dim", "width", "depth"):
+        _require(name, getattr(config, name), lambda n: n is None or (isinstance(n, int) and n >= 1),
+                 "a whole number ≥ 1")
+    _require("seed", config.seed, lambda n: isinstance(n, int) and n >= 0, "a whole number ≥ 0")
+    for name in ("lr", "lr_d"):
+        _require(name, getattr(config, name), lambda v: 0 < v < inf, "a number > 0")
+    for name in ("beta1", "beta2"):
+        _require(name, getattr(config, name), lambda v: 0 <= v < 1, "a number from 0 to below 1")
+    losses.objective(config.objective, lam=config.lam, clip=config.clip)  # raises for what it does not use
+    return replace(config, **{name: float(getattr(config, name)) for name in ("lr", "lr_d", "beta1", "beta2")})
+
+
+def _default_model(data_set, objective):
+    if data_set in data.TOYS:
+        return "mlp"
+    return "dcgan" if isinstance(losses.OBJECTIVES[objective], losses.PenalisedObjective) else Config.model
+
+
+def _choice(name, value, valid):
+    if value not in valid:
+        raise ConfigError(f"unknown {name}", expected=", ".join(valid), got=repr(value))
+
+
+def _require(name, value, good, expected):
+    if not good(value):
+        raise ConfigError(f"{name} is out of range", expected=expected, got=repr(value))
