@@ -234,5 +234,6 @@ def upsample2d(x, factor=2):
     if x.ndim != 4:
         raise ShapeError("x must be images", where="upsample2d", expected="(N, C, H, W)", got=x.shape)
     N, C, H, W = x.shape
-    y = broadcast_to(reshape(x, N, C, H, 1, W, 1), (N, C, H, factor, W, factor))
-    return reshape(y, N, C, factor * H, factor * W)
+    y = reshape(transpose(x, 0, 2, 3, 1), N, H, 1, W, 1, C)  # channels last, as convolutions leave them in memory
+    y = broadcast_to(y, (N, H, factor, W, factor, C))
+    return transpose(reshape(y, N, factor * H, factor * W, C), 0, 3, 1, 2)

@@ -155,6 +155,54 @@ def test_every_rule_sets_every_bias_to_0(rule):
     assert len(biases) == 5 and not any(bias.any() for bias in biases)
 
 
+def test_normal_draws_weights_of_layer_and_instance_norm_around_1():
+    net = nn.Sequential(nn.LayerNorm((40, 100)), nn.InstanceNorm2d(4000, affine=True), nn.InstanceNorm2d(3))
+    init.normal_(net, 0)
+    assert all(follows(norm.weight.data, normal(0.02, mean=1.0)) for norm in (net[0], net[1]))
+
+
+@pytest.mark.parametrize("rule", [init.glorot_uniform_, init.he_normal_], ids=lambda f: f.__name__)
+def test_glorot_and_he_set_weights_of_layer_norm_to_1_also_where_they_have_two_axes(rule):
+    norm = nn.LayerNorm((4, 5))
+    norm.weight.assign(7.0)
+    assert set(rule(norm).weight.data.ravel()) == {1.0}
+
+
+@each_rule
+def test_every_rule_draws_the_weight_of_an_embedding(rule):
+    layer = nn.Embedding(30, 40, rng=1)
+    before = layer.weight.data.copy()
+    assert not np.any(rule(layer, 0).weight.data == before)
+
+
+@each_rule
+def test_every_rule_draws_the_weight_under_a_spectral_norm_and_leaves_the_vectors_alone(rule):
+    layer = nn.SpectralNorm(nn.Linear(30, 40, rng=1), rng=1)
+    before = layer.state_dict()
+    after = rule(layer, 0).state_dict()
+    assert {name for name in before if np.array_equal(before[name], after[name])} == {"u", "v"}
+
+
+@each_rule
+def test_every_rule_leaves_a_parameter_alone_that_is_no_weight_bias_or_norm(rule):
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.factor, self.gains = nn.Parameter(0.5), nn.Parameter(np.full(3, 0.5, np.float32))
+
+    layer = rule(Scaled())
+    assert layer.factor.item() == 0.5 and set(layer.gains.data) == {0.5}
+
+
+@each_rule
+def test_every_rule_sets_biases_to_0_that_have_a_longer_name(rule):
+    """A recurrent layer's, in PyTorch: bias_ih_l0."""
+    class Recurrent(nn.Module):
+        def __init__(self):
+            self.bias_ih_l0 = nn.Parameter(np.ones(3, np.float32))
+
+    assert not rule(Recurrent()).bias_ih_l0.data.any()
+
+
 @each_rule
 def test_every_rule_returns_the_network_that_it_changed(rule):
     net = network()

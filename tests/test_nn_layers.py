@@ -1,5 +1,6 @@
 """Every layer but the normalising ones: its value, its derivatives to second order, its types, and PyTorch's answer."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +91,16 @@ LAYERS = [
     Layer("AvgPool2d, overlapping, padded", lambda: nn.AvgPool2d((3, 2), (2, 1), (1, 0)), (2, 3, 5, 7),
           lambda t: t.AvgPool2d((3, 2), (2, 1), (1, 0)), "AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0))",
           lambda x: pooling(np.mean, 0.0, x, (3, 2), (2, 1), (1, 0))),
+    Layer("GlobalAvgPool2d", lambda: nn.GlobalAvgPool2d(), (2, 3, 5, 7),
+          lambda t: t.Sequential(t.AdaptiveAvgPool2d(1), t.Flatten()), "GlobalAvgPool2d()",
+          lambda x: x.reshape(2, 3, 35).sum(2) / 35),
+    Layer("GlobalSumPool2d", lambda: nn.GlobalSumPool2d(), (2, 3, 5, 7),
+          lambda t: t.Sequential(t.LPPool2d(1, (5, 7)), t.Flatten()), "GlobalSumPool2d()",
+          lambda x: x.reshape(2, 3, 35).sum(2)),
+    Layer("Upsample2d", lambda: nn.Upsample2d(), (2, 3, 5, 7), lambda t: t.Upsample(scale_factor=2), "Upsample2d(2)",
+          lambda x: np.kron(x, np.ones((2, 2)))),
+    Layer("Upsample2d by 3", lambda: nn.Upsample2d(3), (2, 3, 5, 7), lambda t: t.Upsample(scale_factor=3),
+          "Upsample2d(3)", lambda x: np.kron(x, np.ones((3, 3)))),
     Layer("Flatten", lambda: nn.Flatten(), (2, 3, 5, 7), lambda t: t.Flatten(), "Flatten()",
           lambda x: x.reshape(2, 105)),
     Layer("Unflatten", lambda: nn.Unflatten(3, 5, 7), (2, 105), lambda t: t.Unflatten(1, (3, 5, 7)),
@@ -108,7 +119,8 @@ LAYERS = [
           "Dropout(0.3)", lambda x: x),
 ]
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=[layer.name.replace(" ", "-") for layer in LAYERS])
-TESTED_ELSEWHERE = {"Module", "Parameter", "Sequential", "BatchNorm1d", "BatchNorm2d"}
+TESTED_ELSEWHERE = {"Module", "Parameter", "Sequential", "BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm",
+                    "SpectralNorm", "Embedding"}
 
 
 def random(shape, seed=0):
@@ -220,7 +232,8 @@ def test_pytorchs_state_loads(layer, torch):
     (lambda: nn.Linear(0, 3), "in_features"), (lambda: nn.Linear(3, -1), "out_features"),
     (lambda: nn.Linear(2.0, 3), "in_features"), (lambda: nn.Conv2d(0, 1, 3), "in_channels"),
     (lambda: nn.Conv2d(1, 0, 3), "out_channels"), (lambda: nn.ConvTranspose2d(0, 1, 3), "in_channels"),
-    (lambda: nn.ConvTranspose2d(1, "2", 3), "out_channels"),
+    (lambda: nn.ConvTranspose2d(1, "2", 3), "out_channels"), (lambda: nn.Upsample2d(0), "factor"),
+    (lambda: nn.Upsample2d(1.5), "factor"),
 ])
 def test_sizes_that_are_not_positive_whole_numbers_are_refused_by_name(make, named):
     with pytest.raises(MiniganError, match=named):
@@ -237,7 +250,7 @@ def test_a_kernel_size_that_is_not_of_positive_whole_numbers_is_refused(layer, k
 @pytest.mark.parametrize("layer, shape", [
     (nn.Linear(5, 3), (2, 4)), (nn.Conv2d(3, 2, 3), (2, 1, 5, 5)), (nn.Conv2d(3, 2, 3), (2, 3, 5)),
     (nn.Conv2d(3, 2, 3), (2, 3, 2, 5)), (nn.ConvTranspose2d(3, 2, 3), (2, 2, 5, 5)), (nn.MaxPool2d(2), (2, 3, 4)),
-    (nn.Unflatten(3, 5), (2, 14)),
+    (nn.Unflatten(3, 5), (2, 14)), (nn.Upsample2d(), (2, 3, 4)),
 ], ids=repr)
 def test_an_input_that_does_not_fit_is_refused_with_its_shape(layer, shape):
     with pytest.raises(MiniganError, match=r"\(2, "):
@@ -271,6 +284,23 @@ def test_without_a_bias_there_is_no_parameter_for_it():
 
 def test_flatten_of_an_empty_batch_keeps_the_number_of_features():
     assert nn.Flatten()(Tensor(np.ones((0, 3, 5)))).shape == (0, 15)
+
+
+# --- another weight for a call ---
+
+
+@pytest.mark.parametrize("layer, shape", [
+    (nn.Linear(5, 3, rng=1), (2, 5)), (nn.Conv2d(3, 2, 3, 2, 1, rng=1), (2, 3, 5, 7)),
+    (nn.ConvTranspose2d(3, 2, 3, 2, 1, 1, rng=1), (2, 3, 5, 7)),
+], ids=repr)
+def test_a_layer_takes_another_weight_for_one_call(layer, shape):
+    """And keeps its bias, stride, padding, and its own weight for the next call."""
+    x, other = random(shape).astype(np.float32), copy.deepcopy(layer)
+    W = random(layer.weight.shape, seed=1).astype(np.float32)
+    other.weight.assign(W)
+    before = layer(x).data
+    assert_array_equal(layer(x, Tensor(W)).data, other(x).data)
+    assert_array_equal(layer(x).data, before)
 
 
 # --- Dropout ---

@@ -6,7 +6,10 @@ from .layers import (
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    Embedding,
     Flatten,
+    GlobalAvgPool2d,
+    GlobalSumPool2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -14,12 +17,16 @@ from .layers import (
     Sigmoid,
     Tanh,
     Unflatten,
+    Upsample2d,
 )
 from .module import Module, Parameter, Sequential
-from .norm import BatchNorm1d, BatchNorm2d
+from .norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d, LayerNorm
 from .recurrent import GRU
+from .spectral import SpectralNorm
 
 __all__ = [
-    "Module", "Parameter", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d",
-    "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout", "GRU", "init",
+    "Module", "Parameter", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "Embedding", "SpectralNorm",
+    "BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d",
+    "GlobalSumPool2d", "Upsample2d", "GRU", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
+    "init",
 ]

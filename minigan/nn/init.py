@@ -1,13 +1,16 @@
 r"""Initial weights: the documents' N(0, 0.02), Glorot, He, and PyTorch's default (which layers start with).
 
 Each initialiser with a trailing underscore changes a whole network in place and returns it. Weights of dense and
-convolution layers are drawn, biases set to 0; normalisation layers get weights of 1, unless the rule says otherwise.
+convolution layers and embeddings are drawn, biases set to 0; normalisation layers get weights of 1, unless the rule
+says otherwise. Parameters that are none of these (a factor, say) stay as they are.
 A weight of shape (a, b, kh, kw) has fan_in = b·kh·kw and fan_out = a·kh·kw, PyTorch's convention.
 """
 
 from math import prod, sqrt
 
 import numpy as np
+
+from .norm import Norm
 
 __all__ = ["fans", "uniform", "normal", "normal_", "glorot_uniform_", "he_normal_"]
 
@@ -29,7 +32,7 @@ def normal(shape, std, rng, mean=0.0):
 
 
 def normal_(network, rng=None, std=0.02):
-    r"""Weights from $N(0, std^2)$, weights of BatchNorm from $N(1, std^2)$, biases 0.
+    r"""Weights from $N(0, std^2)$, weights of normalisation layers from $N(1, std^2)$, biases 0.
 
     Source : Radford et al. 2016, section 4 (std 0.02); document 003 §4, which leaves the biases of dense and
     convolution layers as they were.
@@ -56,12 +59,15 @@ def he_normal_(network, rng=None, slope=0.0):
 
 def _fill(network, rng, weight, norm_weight=lambda shape, rng: np.ones(shape, np.float32)):
     rng = np.random.default_rng(rng)
+    norm_weights = {module.weight for module in network.modules() if isinstance(module, Norm)}
     for name, parameter in network.named_parameters():
-        if name.endswith("bias"):
+        if name.rpartition(".")[2].startswith("bias"):
             values = np.zeros(parameter.shape, np.float32)
-        elif parameter.ndim == 1:
+        elif parameter in norm_weights:
             values = norm_weight(parameter.shape, rng)
-        else:
+        elif parameter.ndim > 1:
             values = weight(parameter.shape, rng)
+        else:
+            continue
         parameter.assign(parameter.xp.asarray(values))
     return network

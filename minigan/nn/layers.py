@@ -1,18 +1,22 @@
-"""The dense layer, convolutions, pooling, activations, and layers that change only the shape."""
+"""The dense layer, convolutions, pooling, embeddings, activations, and layers that change only the shape.
+
+Layers with a weight take another one for a call, `layer(x, W)`; so `SpectralNorm` makes use of them.
+"""
 
 from math import prod
 
 import numpy as np
 
 from .. import functional as F
-from ..errors import ConfigError
-from ..tensor import as_tensor
+from ..backend import get_array_module, is_array, require_same_device
+from ..errors import ConfigError, ShapeError
+from ..tensor import Tensor, as_tensor
 from . import init
 from .module import Module, Parameter, require_positive
 
 __all__ = [
-    "Linear", "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Flatten", "Unflatten",
-    "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
+    "Linear", "Conv2d", "ConvTranspose2d", "Embedding", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "GlobalSumPool2d",
+    "Upsample2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
 ]
 
 
@@ -28,9 +32,9 @@ class Linear(Module):
         require_positive("Linear", in_features=in_features, out_features=out_features)
         self.weight, self.bias = _weight_and_bias((out_features, in_features), out_features, bias, rng)
 
-    def forward(self, x):
+    def forward(self, x, W=None):
         """(N, in) → (N, out)"""
-        return F.linear(x, self.weight, self.bias)
+        return F.linear(x, self.weight if W is None else W, self.bias)
 
     def arguments(self):
         """in_features, out_features"""
@@ -65,9 +69,9 @@ class Conv2d(_Convolution):
         require_positive("Conv2d", in_channels=in_channels, out_channels=out_channels)
         super().__init__((out_channels, in_channels), kernel_size, out_channels, stride, padding, bias, rng)
 
-    def forward(self, x):
+    def forward(self, x, W=None):
         """(N, C, H, W) → (N, O, OH, OW)"""
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        return F.conv2d(x, self.weight if W is None else W, self.bias, self.stride, self.padding)
 
 
 class ConvTranspose2d(_Convolution):
@@ -84,9 +88,45 @@ class ConvTranspose2d(_Convolution):
         super().__init__((in_channels, out_channels), kernel_size, out_channels, stride, padding, bias, rng)
         self.output_padding = output_padding
 
-    def forward(self, x):
+    def forward(self, x, W=None):
         """(N, C, H, W) → (N, O, H', W')"""
-        return F.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding, self.output_padding)
+        W = self.weight if W is None else W
+        return F.conv_transpose2d(x, W, self.bias, self.stride, self.padding, self.output_padding)
+
+
+class Embedding(Module):
+    """A vector for each label: row y of the weight, which is the dense layer W applied to y one-hot.
+
+    weight : (num_embeddings, embedding_dim), from N(0, 1), as in PyTorch
+    y : integers (…) from 0 to num_embeddings − 1 → (…, embedding_dim)
+
+    Raises ShapeError for a label out of range, where labels lie in main memory. On a GPU a check would make every step
+    wait for it; there such a label gives NaN, which reaches the loss, and not the vector of another label.
+    """
+
+    def __init__(self, num_embeddings, embedding_dim, rng=None):
+        require_positive("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        rng = np.random.default_rng(rng)
+        self.weight = Parameter(init.normal((num_embeddings, embedding_dim), 1.0, rng))
+
+    def forward(self, y, W=None):
+        """(…) → (…, embedding_dim)"""
+        W = self.weight if W is None else W
+        if isinstance(y, Tensor) or (y := y if is_array(y) else np.asarray(y)).dtype.kind not in "iu":
+            raise ShapeError("labels are whole numbers", where="Embedding", expected="an array of integers",
+                             got=f"a {type(y).__name__} of {y.dtype}")
+        known = (y >= 0) & (y < len(W))
+        if get_array_module(y) is np:
+            if not known.all():
+                raise ShapeError("a label is out of range", where="Embedding", expected=f"0 to {len(W) - 1}",
+                                 got=y[~known].flat[0])
+            return F.index(W, W.xp.asarray(y))
+        require_same_device("Embedding", y, W.data)
+        return F.where(known[..., None], F.index(W, y * known), np.nan)
+
+    def arguments(self):
+        """num_embeddings, embedding_dim"""
+        return f"{self.weight.shape[0]}, {self.weight.shape[1]}"
 
 
 class _Pool2d(Module):
@@ -113,6 +153,38 @@ class AvgPool2d(_Pool2d):
     def forward(self, x):
         """(N, C, H, W) → (N, C, OH, OW)"""
         return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+
+class GlobalAvgPool2d(Module):
+    """The mean of every channel over all pixels."""
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, C)"""
+        return F.mean(x, (2, 3))
+
+
+class GlobalSumPool2d(Module):
+    """The sum of every channel over all pixels: how much of it there is, in images of one size."""
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, C)"""
+        return F.sum(x, (2, 3))
+
+
+class Upsample2d(Module):
+    """Every pixel becomes a block of factor × factor pixels (nearest neighbour); see `functional.upsample2d`."""
+
+    def __init__(self, factor=2):
+        require_positive("Upsample2d", factor=factor)
+        self.factor = factor
+
+    def forward(self, x):
+        """(N, C, H, W) → (N, C, factor·H, factor·W)"""
+        return F.upsample2d(x, self.factor)
+
+    def arguments(self):
+        """factor"""
+        return str(self.factor)
 
 
 class Flatten(Module):

@@ -20,10 +20,12 @@ class Module:
 
     Names are the attributes' names, joined by dots, and their order is the order of assignment: both are
     PyTorch's, so weights go from one library to the other by name. Arrays that are state but
-    not trained (a BatchNorm's running mean) are named in the class attribute `buffers`.
+    not trained (a BatchNorm's running mean) are named in the class attribute `buffers`. `mixes_samples` is True where
+    a sample's output in training depends on the others of its batch; a gradient penalty has no meaning there.
     """
 
     buffers = ()
+    mixes_samples = False
     training = True
     mixes_samples = False  # does one sample's output depend on the others? (BatchNorm's does, in training)
 
