@@ -1,4 +1,4 @@
-"""Pictures: grids of images, clouds of points, curves, D's surface.
+"""Pictures: grids of images, clouds of points, sequences, curves, D's surface.
 
 Functions draw on a matplotlib axes that they are given; `save` writes what one of them draws to a file, and
 `save_samples` a grid pixel by pixel. Matplotlib is loaded only when something is drawn.
@@ -13,7 +13,7 @@ from .errors import ShapeError
 from .files import replacing
 from .tensor import Tensor, no_grad
 
-__all__ = ["tile", "images", "points", "surface", "curves", "read_log", "save", "save_samples"]
+__all__ = ["tile", "images", "points", "sequences", "surface", "curves", "read_log", "save", "save_samples"]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 REAL, GENERATED, D_COLOUR, G_COLOUR = "#0072B2", "#D55E00", "#0072B2", "#D55E00"
@@ -55,6 +55,32 @@ def points(ax, x_fake, x_real=None):
     ax.set_xlabel("$x_1$")
     ax.set_ylabel("$x_2$")
     ax.legend(loc="upper right", framealpha=0.9)
+
+
+def sequences(ax, x_fake, x_real=None, rows=8, columns=3):
+    """Draw the first rows·columns generated sequences (N, L, C) on `ax`, each in a cell of its own, on one scale.
+
+    x_real : real ones, drawn in as many cells to the left of them.  The C channels share a cell.
+    """
+    groups = [(_array(x_fake), GENERATED, "generated")]
+    if x_real is not None:
+        groups.insert(0, (_array(x_real), REAL, "real"))
+    for x, _, title in groups:
+        if x.ndim != 3 or x.size == 0:
+            raise ShapeError("not sequences", where=f"plot.sequences, {title}", expected="(N, L, C)", got=x.shape)
+    groups = [(x[: rows * columns], colour, title) for x, colour, title in groups]
+    height = 2.2 * max(np.abs(x).max() for x, _, _ in groups) or 1.0
+    for i, (x, colour, title) in enumerate(groups):
+        N, L, C = x.shape
+        for k in range(N):
+            row, column = divmod(k, columns)
+            left = (i * (columns + 0.3) + column) * (1.2 * L)  # a gap between cells, a wider one between the groups
+            ax.plot([left, left + L - 1], [-row * height] * 2, color="0.85", linewidth=0.6)
+            for c in range(C):
+                ax.plot(left + np.arange(L), x[k, :, c] - row * height, color=colour, linewidth=1.1, alpha=0.7**c,
+                        label=title if k == c == 0 else None)
+    ax.set_axis_off()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
 
 def surface(ax, f, extent, resolution=100, device="cpu"):
@@ -118,10 +144,13 @@ def save(path, draw, ncols=1, size=(5.0, 4.5), dpi=110):
 
 
 def save_samples(path, x, x_real=None):
-    """Write a PNG of samples: a grid for images (N, C, H, W), enlarged to be seen; a cloud for points (N, 2)."""
+    """Write a PNG of samples: a grid for images (N, C, H, W), enlarged to be seen; a cloud for points (N, 2), and
+    curves for sequences (N, L, C), both with real ones if given."""
     x = _array(x)
     if x.ndim == 2:
         return save(path, lambda ax: points(ax, x, x_real))
+    if x.ndim == 3:
+        return save(path, lambda ax: sequences(ax, x, x_real), size=(8.0, 5.0))
     from matplotlib.image import imsave
 
     enlarge = max(1, 56 // x.shape[-1])

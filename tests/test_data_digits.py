@@ -38,7 +38,7 @@ def test_digits_are_one_set():
 def test_unknown_name_lists_the_valid_ones():
     with pytest.raises(ConfigError, match="digits, mnist, fashion-mnist, ring, grid"):
         load("cifar")
-    assert NAMES == ("digits", "mnist", "fashion-mnist", "ring", "grid")
+    assert NAMES == ("digits", "mnist", "fashion-mnist", "ring", "grid", "sines")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -72,3 +72,38 @@ def test_images_and_points_draw_on_the_given_axes():
     plot.images(axes[0], mg.Tensor(np.zeros((4, 1, 8, 8))))
     plot.points(axes[1], mg.Tensor(np.zeros((4, 2))), np.ones((4, 2)))
     assert axes[0].get_images() and len(axes[1].collections) == 2
+
+
+def waves(n, L=24, C=1):
+    return np.random.default_rng(0).normal(size=(n, L, C))
+
+
+def test_sequences_are_drawn_each_at_its_place_generated_beside_real():
+    ax, x, x_real = Figure().subplots(), waves(5, 3), waves(4, 3)
+    plot.sequences(ax, mg.Tensor(x), x_real, rows=2, columns=2)
+    drawn = [line for line in ax.get_lines() if line.get_color() != "0.85"]
+    assert [line.get_color() for line in drawn] == [plot.REAL] * 4 + [plot.GENERATED] * 4
+    height = 2.2 * max(np.abs(x[:4]).max(), np.abs(x_real).max())
+    for k, line in enumerate(drawn):
+        shift = height * (k % 4 // 2)
+        np.testing.assert_allclose(line.get_ydata() + shift, np.concatenate([x_real, x[:4]])[k, :, 0], atol=1e-12)
+    starts = [line.get_xdata()[0] for line in drawn]
+    assert starts[0] < starts[1] < starts[4] < starts[5] and starts[:2] == starts[2:4]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["real", "generated"]
+
+
+def test_all_channels_of_a_sequence_share_its_place():
+    ax = Figure().subplots()
+    plot.sequences(ax, waves(1, 3, C=2))
+    assert len(ax.get_lines()) == 1 + 2
+
+
+@pytest.mark.parametrize("shape", [(4, 24), (0, 24, 1), (2, 1, 8, 8)])
+def test_what_is_no_sequence_is_refused(shape):
+    with pytest.raises(ShapeError, match=r"plot\.sequences, generated: not sequences"):
+        plot.sequences(Figure().subplots(), np.zeros(shape))
+
+
+def test_saved_samples_of_sequences_are_a_picture(tmp_path):
+    plot.save_samples(tmp_path / "a.png", waves(50), waves(50))
+    assert imread(tmp_path / "a.png").std() > 0.01

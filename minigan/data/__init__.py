@@ -1,4 +1,4 @@
-"""Data: embedded digits, MNIST and Fashion-MNIST, mixtures of Gaussians in the plane, and shuffled minibatches."""
+"""Data: embedded digits, MNIST and Fashion-MNIST, mixtures of Gaussians in the plane, sine waves; and minibatches."""
 
 import numpy as np
 
@@ -8,14 +8,17 @@ from .checks import as_generator
 from .digits import DIGITS_MAX, load_digits
 from .idx import read_idx
 from .mnist import PIXEL_MAX, SETS, fetch, load_mnist
+from .sequences import sines
 from .toys import grid, grid_modes, ring, ring_modes
 
 __all__ = [
     "NAMES", "Minibatches", "fetch", "grid", "grid_modes", "load", "minibatches", "read_idx", "ring", "ring_modes",
+    "sines",
 ]
 
 TOYS = {"ring": ring, "grid": grid}
-NAMES = ("digits", *SETS, *TOYS)
+SEQUENCES = {"sines": sines}
+NAMES = ("digits", *SETS, *TOYS, *SEQUENCES)
 SPLITS = ("train", "test")
 
 
@@ -24,20 +27,26 @@ def load(name, split="train", data_dir=None, labels=False, n=20_000, rng=0):
 
     Images are scaled to the range of tanh, $x = 2p/p_{max} - 1$, with $p_{max}$ = 255 (16 for `digits`).
 
-    name     : one of `NAMES`: "digits", "mnist", "fashion-mnist", "ring", "grid"
+    name     : one of `NAMES`: "digits", "mnist", "fashion-mnist", "ring", "grid", "sines"
     split    : "train" or "test". `digits` is one set of 1,797, "train": it is a test set already, and small
     data_dir : for MNIST and Fashion-MNIST, the folder with their files (see `minigan.data.mnist`)
-    labels   : also return the classes (for `ring` and `grid`, the index of the mode)
-    n, rng   : for `ring` and `grid`, how many points, and a numpy Generator or an int seed
-    returns  : x, float32: images (N, 1, H, W) in [−1, 1], or points (n, 2); with `labels` (x, y), y (N,) int64
-    raises   : ConfigError for an unknown name or split, DataError for data that are missing or damaged
+    labels   : also return the classes (for `ring` and `grid`, the index of the mode); `sines` have none
+    n, rng   : for `ring`, `grid` and `sines`, how many to draw, and a numpy Generator or an int seed
+    returns  : x, float32: images (N, 1, H, W) in [−1, 1], points (n, 2) or sequences (n, L, C);
+               with `labels` (x, y), y (N,) int64
+    raises   : ConfigError for an unknown name or split or for labels that there are not,
+               DataError for data that are missing or damaged
     """
     if name not in NAMES:
         raise ConfigError("unknown data set", where="name", expected=f"one of {', '.join(NAMES)}", got=repr(name))
     if split not in SPLITS:
         raise ConfigError("unknown split", where="split", expected=" or ".join(SPLITS), got=repr(split))
     if name in TOYS:
-        return TOYS[name](n, _toy_generator(rng, split), labels=labels)
+        return TOYS[name](n, _drawing(rng, split), labels=labels)
+    if name in SEQUENCES:
+        if labels:
+            raise ConfigError("the data have no labels", where=f"data '{name}'", got="labels=True")
+        return SEQUENCES[name](n, _drawing(rng, split))
     if name == "digits":
         if split != "train":
             raise ConfigError("the embedded digits are one set, not split", where="split", expected="train",
@@ -58,7 +67,7 @@ def _scale(images, largest):
     return x
 
 
-def _toy_generator(rng, split):
+def _drawing(rng, split):
     """One seed gives other points for "test" than for "train"; a Generator gives new ones at every call anyway."""
     generator = as_generator(rng)  # first, for its error message
     return np.random.default_rng([rng, 1]) if split == "test" and generator is not rng else generator

@@ -1,10 +1,12 @@
 """Checks of arguments that several modules of this package share."""
 
+from numbers import Real
+
 import numpy as np
 
 from ..errors import ConfigError
 
-__all__ = ["as_generator", "whole_number"]
+__all__ = ["as_generator", "not_negative", "whole_number"]
 
 
 def whole_number(value, where, least=1):
@@ -25,3 +27,9 @@ def as_generator(rng):
             expected="a numpy.random.Generator or an int seed ≥ 0", got=repr(rng),
         )
     return np.random.default_rng(rng)
+
+
+def not_negative(value, where):
+    """Raise ConfigError naming the argument `where` unless `value`, a length, is a finite number ≥ 0."""
+    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
+        raise ConfigError("not a possible length", where=where, expected="a finite number ≥ 0", got=repr(value))

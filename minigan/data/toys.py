@@ -5,12 +5,9 @@ $$x = c_y + \sigma\,\epsilon, \quad y \sim \mathrm{Uniform}\{0, \dots, K-1\}, \q
 Source: the "2D-ring" (8 modes) and the "2D-grid" (5 × 5) of Lin et al. 2018, "PacGAN", synthetic experiments.
 """
 
-from numbers import Real
-
 import numpy as np
 
-from ..errors import ConfigError
-from .checks import as_generator, whole_number
+from .checks import as_generator, not_negative, whole_number
 
 __all__ = ["grid", "grid_modes", "ring", "ring_modes"]
 
@@ -40,7 +37,7 @@ def grid(n, rng, side=5, spacing=2.0, std=0.05, labels=False):
 
 def ring_modes(modes=8, radius=1.0):
     r"""The centres $c_k = r\,(\cos 2\pi k/K,\ \sin 2\pi k/K)$, $k = 0 \dots K-1$, as (modes, 2) float32."""
-    _not_negative(radius, "radius")
+    not_negative(radius, "radius")
     # Not linspace(0, 2π, K): that counts both ends of the circle, which are one point, and leaves K − 1 modes.
     angle = 2 * np.pi * np.arange(whole_number(modes, "modes")) / modes
     return (radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(np.float32)
@@ -48,19 +45,14 @@ def ring_modes(modes=8, radius=1.0):
 
 def grid_modes(side=5, spacing=2.0):
     """The centres of the grid, as (side², 2) float32; their index runs along the second coordinate first."""
-    _not_negative(spacing, "spacing")
+    not_negative(spacing, "spacing")
     line = spacing * (np.arange(whole_number(side, "side")) - (side - 1) / 2)
     return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32)
 
 
 def _mixture(centres, n, rng, std, labels):
     n, rng = whole_number(n, "n"), as_generator(rng)
-    _not_negative(std, "std")
+    not_negative(std, "std")
     y = rng.integers(len(centres), size=n)
     x = (centres[y] + std * rng.standard_normal((n, 2))).astype(np.float32)
     return (x, y) if labels else x
-
-
-def _not_negative(value, where):
-    if not (isinstance(value, Real) and np.isfinite(value) and value >= 0):
-        raise ConfigError("not a possible length", where=where, expected="a finite number ≥ 0", got=repr(value))

@@ -1,6 +1,7 @@
 """Layers and networks: modules with parameters in a stable order, and PyTorch's names, shapes and layouts."""
 
 from . import init
+from .attention import SelfAttention2d
 from .layers import (
     AvgPool2d,
     Conv2d,
@@ -22,11 +23,12 @@ from .layers import (
 )
 from .module import Module, Parameter, Sequential
 from .norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d, LayerNorm
+from .recurrent import GRU
 from .spectral import SpectralNorm
 
 __all__ = [
     "Module", "Parameter", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "Embedding", "SpectralNorm",
     "BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d",
-    "GlobalSumPool2d", "Upsample2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Maxout",
-    "Dropout", "init",
+    "GlobalSumPool2d", "Upsample2d", "GRU", "SelfAttention2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh",
+    "Sigmoid", "Maxout", "Dropout", "init",
 ]
