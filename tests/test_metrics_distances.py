@@ -11,7 +11,13 @@ from numpy.testing import assert_allclose
 
 from minigan import Tensor
 from minigan.errors import ConfigError, DataError, MiniganError, ShapeError
-from minigan.metrics import frechet_distance, sliced_wasserstein, wasserstein_1d
+from minigan.metrics import (
+    frechet_collapsed,
+    frechet_distance,
+    frechet_floor,
+    sliced_wasserstein,
+    wasserstein_1d,
+)
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12)
 some = np.random.default_rng(0).normal
@@ -169,6 +175,28 @@ class TestFrechet:
     def test_one_sample_has_no_covariance(self):
         with pytest.raises(ShapeError, match=r"y: too few samples \(expected at least 2, got shape \(1, 3\)\)"):
             frechet_distance(some(size=(5, 3)), some(size=(1, 3)))
+
+
+class TestFrechetsScale:
+    def test_the_floor_is_the_mean_distance_of_draws_without_repetition(self):
+        x, y = some(size=(12, 2)), some(size=(9, 2))
+        assert_allclose(frechet_floor(x, y, 9, repeats=1, rng=3), np.mean(
+            [frechet_distance(x[np.random.default_rng(3).permutation(12)[:9]], y)]), rtol=1e-10)
+        assert frechet_floor(x, x, 12, repeats=2) < 1e-12
+
+    def test_the_floor_of_gaussians_is_the_bias_at_that_n(self):
+        x, y = np.random.default_rng(0).normal(size=(2, 20_000, 8))
+        for n in (500, 2_000):
+            assert_allclose(frechet_floor(x, y, n, repeats=20), 8 * 13 / (2 * n), rtol=0.2)
+
+    def test_collapsed_is_the_mean_over_every_image_that_is_made_again_and_again(self):
+        x = some(size=(15, 3)) @ some(size=(3, 3))
+        expected = np.mean([frechet_distance(np.repeat(x[i:i + 1], 6, axis=0), x) for i in range(15)])
+        assert_allclose(frechet_collapsed(x), expected, rtol=1e-12)
+
+    def test_more_samples_than_there_are_cannot_be_drawn(self):
+        with pytest.raises(ConfigError, match=r"n: more samples than there are \(expected at most 9, got 10\)"):
+            frechet_floor(some(size=(12, 2)), some(size=(9, 2)), 10)
 
 
 @pytest.mark.parametrize("distance", [wasserstein_1d, sliced_wasserstein, frechet_distance])

@@ -1,4 +1,4 @@
-"""Modes of toy mixtures: the true mixture is measured as perfect, and each way to fail shows in its own figure."""
+"""Modes of mixtures and classes of images: what is true measures as perfect, and each failure shows in its figure."""
 
 from math import log
 
@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 from minigan import Tensor
 from minigan.data import grid, grid_modes, ring, ring_modes
-from minigan.errors import ConfigError, DataError, ShapeError
-from minigan.metrics import ModeReport, mode_report, perfect_high_quality
+from minigan.errors import ConfigError, DataError, MiniganError, ShapeError
+from minigan.metrics import ClassCoverage, ModeReport, class_coverage, mode_report, perfect_high_quality, reverse_kl
 
 MIXTURES = {"ring": (ring, ring_modes(), 0.01), "grid": (grid, grid_modes(), 0.05)}
 every_mixture = pytest.mark.parametrize(("draw", "centres", "std"), MIXTURES.values(), ids=MIXTURES)
@@ -89,6 +89,65 @@ class TestDefinitions:
         share, two_errors = perfect_high_quality(2_500)
         assert share == pytest.approx(scipy.stats.chi2.cdf(9, 2), rel=1e-12)
         assert (round(100 * share, 3), round(100 * two_errors, 2)) == (98.889, 0.42)
+
+
+class TestReverseKl:
+    def test_it_is_scipys(self):
+        q, p = np.random.default_rng(0).dirichlet([0.5] * 6, size=2)
+        assert_allclose(reverse_kl(q, p), scipy.stats.entropy(q, p), rtol=1e-12)
+
+    def test_what_the_generator_does_not_make_costs_nothing_and_what_is_never_real_infinitely_much(self):
+        assert_allclose(reverse_kl(np.array([1.0, 0.0]), np.array([0.5, 0.5])), log(2), rtol=1e-12)
+        assert reverse_kl(np.array([0.5, 0.5]), np.array([1.0, 0.0])) == np.inf
+
+
+class TestClassCoverage:
+    def test_by_hand(self):
+        """q = (½, ¼, ¼, 0) against p = (¼, ¼, ¼, ¼)."""
+        assert class_coverage([0, 0, 1, 2], [3, 2, 1, 0], 4) == ClassCoverage(
+            3, 4, pytest.approx(2**1.5, rel=1e-12), pytest.approx(log(2) / 2, rel=1e-12), 4)
+
+    def test_real_classes_may_come_as_their_proportions(self):
+        labels, real = [0, 0, 1, 2], [0, 0, 0, 1, 2, 2, 2, 2]
+        assert class_coverage(labels, real, 3) == class_coverage(labels, [3 / 8, 1 / 8, 4 / 8], 3)
+
+    def test_real_images_cover_everything(self):
+        report = class_coverage(np.arange(1000) % 10, np.arange(70) % 10)
+        assert report == ClassCoverage(10, 10, pytest.approx(10), pytest.approx(0, abs=1e-15), 1000)
+
+    def test_one_class_only(self):
+        report = class_coverage([7] * 50, np.arange(70) % 10)
+        assert report == ClassCoverage(1, 10, 1.0, pytest.approx(log(10)), 50)
+
+    def test_a_class_counts_from_a_tenth_of_its_share(self):
+        real = [0.5, 0.5]
+        assert class_coverage([0] * 95 + [1] * 5, real, 2).classes_covered == 2
+        assert class_coverage([0] * 96 + [1] * 4, real, 2).classes_covered == 1
+
+    def test_a_class_that_is_never_real_is_not_covered(self):
+        report = class_coverage([0, 1], [1.0, 0.0], 2)
+        assert (report.classes_covered, report.reverse_kl) == (1, np.inf)
+
+    def test_it_returns_plain_numbers_from_any_device(self, device_xp):
+        report = class_coverage(device_xp.asarray([0, 1, 1]), device_xp.asarray([0, 1]), 2)
+        assert report == class_coverage([0, 1, 1], [0, 1], 2)
+        assert [type(value) for value in vars(report).values()] == [int, int, float, float, int]
+
+    @pytest.mark.parametrize(("labels", "real", "what"), [
+        ([0, 10], [0.1] * 10, "labels: no such class"),
+        ([-1, 0], [0.1] * 10, "labels: no such class"),
+        (np.array([], int), [0.1] * 10, "labels: not an array of classes"),
+        ([0.0, 1.0], [0.1] * 10, "labels: not an array of classes"),
+        ([[0, 1]], [0.1] * 10, "labels: not an array of classes"),
+        ([0, 1], [0, 11], "real: no such class"),
+        ([0, 1], [0.5, 0.5], "real: neither classes nor proportions"),
+        ([0, 1], [0.2] * 10, "real: neither classes nor proportions"),
+        ([0, 1], [np.nan] * 10, "real: neither classes nor proportions"),
+        ([0, 1], [-0.1, 0.3] + [0.1] * 8, "real: neither classes nor proportions"),
+    ])
+    def test_what_are_no_classes_is_named(self, labels, real, what):
+        with pytest.raises(MiniganError, match=what):
+            class_coverage(np.array(labels), np.array(real))
 
 
 class TestBadInput:

@@ -16,11 +16,14 @@ from .classification import (
     recall,
     roc_curve,
 )
-from .distances import frechet_distance, sliced_wasserstein, wasserstein_1d
-from .modes import ModeReport, mode_report, perfect_high_quality
+from .classifier import Classifier, classes, cross_entropy, features, load_classifier, train_classifier
+from .distances import frechet_collapsed, frechet_distance, frechet_floor, sliced_wasserstein, wasserstein_1d
+from .modes import ClassCoverage, ModeReport, class_coverage, mode_report, perfect_high_quality, reverse_kl
 
 __all__ = [
-    "ClassificationReport", "Confusion", "ModeReport", "accuracy", "auc", "classification_report", "confusion", "f1",
-    "frechet_distance", "mode_report", "perfect_high_quality", "precision", "recall", "roc_curve",
-    "sliced_wasserstein", "wasserstein_1d",
+    "ClassCoverage", "ClassificationReport", "Classifier", "Confusion", "ModeReport", "accuracy", "auc",
+    "class_coverage", "classes", "classification_report", "confusion", "cross_entropy", "f1", "features",
+    "frechet_collapsed", "frechet_distance", "frechet_floor", "load_classifier", "mode_report",
+    "perfect_high_quality", "precision", "recall", "reverse_kl", "roc_curve", "sliced_wasserstein",
+    "train_classifier", "wasserstein_1d",
 ]

@@ -8,9 +8,10 @@ with that of real against real samples at the same n, never with 0.
 import numpy as np
 
 from ..data.checks import as_generator, whole_number
+from ..errors import ConfigError
 from .checks import as_samples, as_scores, same_width
 
-__all__ = ["frechet_distance", "sliced_wasserstein", "wasserstein_1d"]
+__all__ = ["frechet_collapsed", "frechet_distance", "frechet_floor", "sliced_wasserstein", "wasserstein_1d"]
 
 
 def wasserstein_1d(x, y):
@@ -86,6 +87,41 @@ XX
     # Σx Σy is not symmetric, but Tr (Σx Σy)^½ is the sum of the singular values of Σx^½ Σy^½ (the nuclear norm).
     trace = np.linalg.norm(_root(cov_x) @ _root(cov_y), "nuc")
     return max(0.0, float(difference @ difference + np.trace(cov_x) + np.trace(cov_y) - 2 * trace))
+
+
+def frechet_floor(x, y, n, repeats=5, rng=0):
+    """What real samples score against other real samples: the Fréchet distance that a perfect generator would have.
+
+    Give it features of training images and of test images, and the n that the generator is measured with: then
+    compare `frechet_distance(generated, test)`, n against n, with this floor and with `frechet_collapsed(test)`.
+
+    x, y    : (N, d), (M, d) features of two sets of real samples that have no sample in common
+    n       : how many of each are drawn, without repetition, 2 ≤ n ≤ min(N, M)
+    repeats : how many times they are drawn
+    rng     : a numpy Generator, or an int seed
+    returns : the mean distance, a float
+    raises  : as `frechet_distance`, and ConfigError for an n that is too large
+    """
+    x, y = as_samples(x, "x", least=2), as_samples(y, "y", least=2)
+    n, repeats, rng = whole_number(n, "n", least=2), whole_number(repeats, "repeats"), as_generator(rng)
+    if n > min(len(x), len(y)):
+        raise ConfigError("more samples than there are", where="n", expected=f"at most {min(len(x), len(y))}", got=n)
+    draws = ((rng.permutation(len(x))[:n], rng.permutation(len(y))[:n]) for _ in range(repeats))
+    return float(np.mean([frechet_distance(x[i], y[j]) for i, j in draws]))
+
+
+def frechet_collapsed(x):
+    r"""What a generator scores that makes one single image, averaged over all the real images it could be.
+
+    A point has no covariance, so an image with features f scores $\|\mu - f\|^2 + \mathrm{Tr}\,\Sigma$, whatever
+    the number of its copies. Its mean over f is twice the trace of Σ (less one part in N).
+
+    x       : (N, d) features of real samples, N ≥ 2
+    returns : a float ≥ 0
+    raises  : as `frechet_distance`
+    """
+    x = as_samples(x, "x", least=2)
+    return float((x.var(axis=0) + x.var(axis=0, ddof=1)).sum())
 
 
 def _root(matrix):
