@@ -86,8 +86,8 @@ class Mixture(Samples):
     def scale(self):
         """What a perfect G has."""
         share, two_errors = metrics.perfect_high_quality(self.n)
-        return [("perfect high quality", share, f"± {two_errors:.2g}, two standard errors; more suggests modes that are too "
-                                                "narrow, and a collapsed G can have 1"), *super().scale()]
+        remark = f"± {two_errors:.2g} (two standard errors); more suggests too narrow modes, a collapsed G can have 1"
+        return [("perfect high quality", share, remark), *super().scale()]
 
     def counts(self, x):
         """Modes."""
