@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, data, losses, models, plot
+from . import checkpoint, convergence, data, losses, models, plot
 from .backend import random_streams, to_device
 from .config import OPTIMISERS, PRESETS, Config, configure
 from .errors import CheckpointError, ConfigError, DivergenceError, MiniganError
@@ -283,17 +283,25 @@ def _play(run, folder, progress, tell):
     config = run.config
     every = max(1, config.steps // 10)
     _write_config(folder, config)
-    remaining = islice(run.play(), config.steps - run.step)
+    remaining, told = islice(run.play(), config.steps - run.step), set()
     with _log(folder / "log.csv", run.step) as log, _stop_signals() as stopped:
         for record in progress(remaining, run.step, config.steps) if progress else remaining:
             log.write(record)
             stop = stopped[0] if stopped and record.step < config.steps else None  # read once: a signal may come now
             if stop or record.step == config.steps or record.step % every == 0:
                 log.flush()  # first: it stops a run that is no longer finite, before the checkpoint is replaced
-                plot.save_samples(folder / "samples" / f"step_{record.step:06d}.png", run.samples(), run.x_real)
+                x = run.samples()
+                plot.save_samples(folder / "samples" / f"step_{record.step:06d}.png", x, run.x_real)
                 _save(run, folder)
+                findings = convergence.diagnose(plot.read_log(folder / "log.csv"), run.objective, samples=x,
+                                                real=run.x_real)
+                for finding in findings:
+                    if finding.severity == "warning" and finding.code not in told and record.step < config.steps:
+                        tell(f"step {record.step}: {finding.message}")
+                        told.add(finding.code)  # each is said once
             if stop:
                 raise Interrupted(folder, record.step, stop)
+    tell(convergence.report(findings))
     _draw_curves(folder)
     return folder
 
