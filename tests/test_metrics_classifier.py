@@ -86,15 +86,24 @@ class TestTraining:
         assert_allclose(features(network, device_xp.asarray(X[:9])), features(expected, X[:9]), rtol=1e-4, atol=1e-5)
 
     def test_images_are_shifted_by_a_pixel_at_most_and_background_comes_in(self):
-        x = np.random.default_rng(0).uniform(-1, 1, (2, 1, 4, 5)).astype(np.float32)
+        x = np.random.default_rng(0).uniform(-0.9, 1, (2, 1, 28, 30)).astype(np.float32)
         rng, seen = np.random.default_rng(1), set()
         for _ in range(100):
             shifted = classifier._shifted(x, rng)
             i, j = next((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)
                         if np.array_equal(shifted[:, :, 1:-1, 1:-1], np.roll(x, (i, j), (2, 3))[:, :, 1:-1, 1:-1]))
-            assert shifted.shape == x.shape and (shifted == -1).sum() == x.size - 2 * (4 - abs(i)) * (5 - abs(j))
+            assert shifted.shape == x.shape
+            assert (shifted == -1).sum() == x.size - 2 * (28 - abs(i)) * (30 - abs(j))
             seen.add((i, j))
         assert len(seen) == 9
+
+    def test_small_images_stay_where_they_are(self):
+        assert_array_equal(classifier._shifted(X[:3], np.random.default_rng(0)), X[:3])
+
+    def test_it_is_the_shifted_images_that_are_trained_on(self, monkeypatch):
+        monkeypatch.setattr(classifier, "_shifted", lambda x, rng: x * np.float32(np.nan))
+        network = train_classifier(X[:128], Y[:128], 1, rng=0)
+        assert np.isnan(network.head.weight.data).all()
 
     def test_unfit_data_and_arguments_are_named(self):
         with pytest.raises(ShapeError, match="x: not images"):
@@ -173,7 +182,7 @@ class TestFile:
     def test_unknown_names_are_refused(self, tmp_path):
         with pytest.raises(ConfigError, match="one of mnist, fashion-mnist, digits"):
             load_classifier("ring", cache=tmp_path)
-        with pytest.raises(ConfigError, match="seed"):
+        with pytest.raises(ConfigError, match=r"^seed: "):
             load_classifier("digits", cache=tmp_path, seed=None)
 
 
