@@ -1,13 +1,14 @@
 """The classifier behind the features: its loss, its training, its file, and what it says of images."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.special
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minigan import Tensor, data, gradcheck, metrics
+from minigan import Tensor, data, gradcheck
 from minigan.errors import ConfigError, DataError, ShapeError
 from minigan.metrics import (
     Classifier,
@@ -179,6 +180,14 @@ class TestFile:
             load_classifier("digits", cache=tmp_path / "file")
         assert not quick
 
+    def test_a_disk_that_is_full_by_then_is_named_too(self, quick, tmp_path, monkeypatch):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("minigan.checkpoint.save", full)
+        with pytest.raises(DataError, match="nothing can be kept there: No space left on device"):
+            load_classifier("digits", cache=tmp_path)
+
     def test_unknown_names_are_refused(self, tmp_path):
         with pytest.raises(ConfigError, match="one of mnist, fashion-mnist, digits"):
             load_classifier("ring", cache=tmp_path)
@@ -227,11 +236,11 @@ class TestWhatItSays:
 
 @pytest.mark.slow
 def test_mnist_is_told_apart_to_985_in_1000_and_real_images_are_near_each_other(tmp_path):
-    try:
-        x, y = data.load("mnist", "test", labels=True)
-    except DataError:
-        pytest.skip("MNIST is not here: name its folder in MINIGAN_DATA")
-    network = metrics.load_classifier("mnist", cache=tmp_path)
+    folder = Path(os.environ.get("MINIGAN_DATA") or Path(__file__).parents[2] / "shared" / "data" / "mnist")
+    if not any(folder.glob("**/train-images-idx3-ubyte*")):
+        pytest.skip("the MNIST files are not here; set MINIGAN_DATA to their folder")
+    x, y = data.load("mnist", "test", folder, labels=True)
+    network = load_classifier("mnist", folder, cache=tmp_path)
     assert network.accuracy == np.mean(classes(network, x) == y) >= 0.985
-    f, f_train = features(network, x), features(network, data.load("mnist")[:20_000])
+    f, f_train = features(network, x), features(network, data.load("mnist", data_dir=folder)[:20_000])
     assert frechet_floor(f_train, f, 10_000, repeats=1) < 0.01 * frechet_collapsed(f)

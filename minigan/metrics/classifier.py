@@ -7,6 +7,7 @@ classifier, which is why it is trained once and kept in a file.
 """
 
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +131,15 @@ def load_classifier(name, data_dir=None, progress=None, cache=None, seed=0):
     try:
         return _load(path, key)
     except CheckpointError:  # there is none, or it cannot be read
-        _require_writable(path.parent)
+        with _keeping(path.parent):  # found out before a minute of training
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path.parent).close()
         x, y, x_test, y_test = _train_and_test(name, data_dir)
         classifier = train_classifier(x, y, SETS[name][1], seed, progress)
         classifier.accuracy = float(np.mean(classes(classifier, x_test) == y_test))
         measured = {"accuracy": classifier.accuracy, "tested_on": len(y_test)}
-        checkpoint.save(path, {"classifier": classifier.state_dict()}, key | measured)
+        with _keeping(path.parent):
+            checkpoint.save(path, {"classifier": classifier.state_dict()}, key | measured)
         return classifier
 
 
@@ -159,11 +163,11 @@ def _load(path, key):
     return classifier
 
 
-def _require_writable(folder):
-    """Make the folder if need be. That nothing can be kept there is said here, before a minute of training."""
+@contextmanager
+def _keeping(folder):
+    """What the file system refuses inside, said in one sentence."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        yield
     except OSError as error:
         raise DataError(f"nothing can be kept there: {error.strerror}", where=folder,
                         fix="Name another folder with cache=") from error
