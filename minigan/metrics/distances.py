@@ -46,8 +46,8 @@ def sliced_wasserstein(x, y, projections=128, rng=0):
                   metric: the triangle inequality holds among figures of one seed
     returns     : a float ≥ 0
     raises      : ShapeError, DataError, ConfigError for unfit arguments
-    Source      : Rabin et al. 2012, "Wasserstein barycenter and its application to texture mixing"; for power 1,
-                  Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures".
+    Source      : Rabin et al. 2012, "Wasserstein barycenter and its application to texture mixing", which squares the
+                  distances; the plain ones are F11's.
     """
     x, y = as_samples(x, "x"), as_samples(y, "y")
     same_width(x, y, "sliced_wasserstein")
@@ -72,9 +72,13 @@ def frechet_distance(x, y):
 
     $$d^2 = \|\mu_x - \mu_y\|^2 + \mathrm{Tr}\left(\Sigma_x + \Sigma_y - 2(\Sigma_x \Sigma_y)^{1/2}\right)$$
 
-    This is FID's formula, and FID's square, but a number is called "FID" only if the features are Inception-v3's.
-    minigan's come from its own small classifier (`minigan.metrics.features`): such a number compares generators that
-XX
+    It is FID's formula, but a number is called "FID" only if the features are Inception-v3's. minigan's come from its
+    own small classifier (`minigan.metrics.features`): such a number compares generators that were measured with the
+    same classifier, against the same real samples, at the same n, and nothing else.
+
+    It is biased upwards at every n, because estimates differ by chance: two sets of n features with covariance I, of
+    one distribution, give about $d(d + 5)/(2n)$. So n has to be well above d² for small distances to mean anything.
+
     x, y    : (n, d), (m, d) features, n, m ≥ 2 (or (n, …), flattened)
     returns : a float ≥ 0, the square $d^2$, as FID is reported
     raises  : ShapeError for fewer than 2 samples or different d, DataError for NaN or infinity
@@ -93,7 +97,11 @@ def frechet_floor(x, y, n, repeats=5, rng=0):
     """What real samples score against other real samples: the Fréchet distance that a perfect generator would have.
 
     Give it features of training images and of test images, and the n that the generator is measured with: then
-    compare `frechet_distance(generated, test)`, n against n, with this floor and with `frechet_collapsed(test)`.
+    compare `frechet_distance(generated, test)`, n against n, with this floor and with `frechet_collapsed(test)`. With
+    the MNIST classifier the floor is about 1.3 at n = 10,000 and 3.0 at n = 2,500 (± 0.1 and ± 0.4 from draw to
+    draw), and a collapsed generator has about 970; other seeds of the classifier move both by some 5 %. The floor is
+    not bias alone: two halves of the training set are at 0.75 at n = 10,000, while the test digits are by other
+    writers and new to the classifier.
 
     x, y    : (N, d), (M, d) features of two sets of real samples that have no sample in common
     n       : how many of each are drawn, without repetition, 2 ≤ n ≤ min(N, M)
