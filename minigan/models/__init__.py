@@ -12,12 +12,15 @@ import inspect
 import numpy as np
 
 from ..errors import ConfigError
+from .attention import attention_discriminator, attention_generator
 from .dcgan import dcgan_bn_discriminator, dcgan_bn_generator, dcgan_discriminator, dcgan_generator
 from .dense import mlp_discriminator, mlp_generator, toy_discriminator, toy_generator
+from .recurrent import recurrent_discriminator, recurrent_generator
 
 __all__ = [
     "mlp_generator", "mlp_discriminator", "dcgan_generator", "dcgan_discriminator", "dcgan_bn_generator",
-    "dcgan_bn_discriminator", "toy_generator", "toy_discriminator", "MODELS", "CONDITIONAL", "build",
+    "dcgan_bn_discriminator", "toy_generator", "toy_discriminator", "attention_generator", "attention_discriminator",
+    "recurrent_generator", "recurrent_discriminator", "MODELS", "CONDITIONAL", "build",
 ]
 
 # name: what it makes → (generator, discriminator)
@@ -25,6 +28,8 @@ MODELS = {
     "mlp": {"images": (mlp_generator, mlp_discriminator), "points": (toy_generator, toy_discriminator)},
     "dcgan": {"images": (dcgan_generator, dcgan_discriminator)},
     "dcgan-bn": {"images": (dcgan_bn_generator, dcgan_bn_discriminator)},
+    "attention": {"images": (attention_generator, attention_discriminator)},
+    "gru": {"sequences": (recurrent_generator, recurrent_discriminator)},
 }
 CONDITIONAL = ()  # the models that take labels
 

@@ -26,7 +26,7 @@ def dcgan_generator(latent_dim=100, image_shape=(1, 28, 28), rng=None):
     Two transposed convolutions double the size twice:
     (N, latent_dim) → (N, 128, H/4, W/4) → (N, 64, H/2, W/2) → (N, C, H, W).
     """
-    C, h, w = _quarter(image_shape)
+    C, h, w = quarter(image_shape)
     rng = np.random.default_rng(rng)
     return Sequential(
         Linear(latent_dim, 128 * h * w, rng=rng), LeakyReLU(0.2),
@@ -41,7 +41,7 @@ def dcgan_discriminator(image_shape=(1, 28, 28), rng=None):
 
     Two convolutions halve the size twice: (N, C, H, W) → (N, 32, H/2, W/2) → (N, 64, H/4, W/4) → (N, 1).
     """
-    C, h, w = _quarter(image_shape)
+    C, h, w = quarter(image_shape)
     rng = np.random.default_rng(rng)
     return Sequential(
         Conv2d(C, 32, 4, 2, 1, rng=rng), LeakyReLU(0.2),
@@ -57,7 +57,7 @@ def dcgan_bn_generator(latent_dim=100, image_shape=(1, 28, 28), rng=None):
     (N, latent_dim) → (N, C, H, W)
     Source : Radford et al. 2016, section 3; the initial weights also in document 003 §4.
     """
-    C, h, w = _quarter(image_shape)
+    C, h, w = quarter(image_shape)
     rng = np.random.default_rng(rng)
     return init.normal_(Sequential(
         Linear(latent_dim, 128 * h * w),
@@ -73,7 +73,7 @@ def dcgan_bn_discriminator(image_shape=(1, 28, 28), rng=None):
     (N, C, H, W) → (N, 1)
     Source : Radford et al. 2016, section 3.
     """
-    C, h, w = _quarter(image_shape)
+    C, h, w = quarter(image_shape)
     rng = np.random.default_rng(rng)
     return init.normal_(Sequential(
         Conv2d(C, 32, 4, 2, 1), LeakyReLU(0.2),
@@ -83,7 +83,7 @@ def dcgan_bn_discriminator(image_shape=(1, 28, 28), rng=None):
     ), rng)
 
 
-def _quarter(image_shape):
+def quarter(image_shape):
     C, H, W = image_shape
     if H % 4 or W % 4:
         raise ConfigError("the image's sides must be multiples of 4", where="dcgan", got=f"{H}×{W}",
