@@ -1,4 +1,4 @@
-"""The command line: minigan train · sample · data · gradcheck."""
+"""The command line: minigan train · sample · evaluate · data · gradcheck."""
 
 import argparse
 import shlex
@@ -113,6 +113,31 @@ def _sample(arguments):
     print(f"{arguments.n} samples in {arguments.out}")
 
 
+def _evaluate(arguments):
+    from .evaluate import evaluate
+
+    evaluation = evaluate(arguments.run, arguments.n, arguments.draws, arguments.seed, arguments.data_dir,
+                          arguments.device, _training_the_classifier())
+    print(evaluation)
+    print(f"\nKept in {Path(arguments.run) / 'evaluation.json'}; D's ROC curve is {Path(arguments.run) / 'roc.png'}")
+
+
+def _training_the_classifier():
+    """A progress bar that appears when the classifier has to be trained."""
+    from tqdm import tqdm
+
+    bar = None
+
+    def progress(done, of):
+        nonlocal bar
+        bar = bar or tqdm(total=of, desc="training the classifier, once", unit="step", disable=None)
+        bar.update(done - bar.n)
+        if done == of:
+            bar.close()
+
+    return progress
+
+
 def _data(arguments):
     from . import data
 
@@ -215,6 +240,14 @@ def _parser():
     sample.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .png, or a .npz that holds x")
     sample.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     sample.add_argument("--label", type=int, metavar="Y", help="the class to draw, of a conditional run")
+
+    measure = command("evaluate", _evaluate, "measure a run: D as a classifier, samples against real ones, convergence")
+    measure.add_argument("run", help="the folder of a run")
+    measure.add_argument("--n", type=int, help="samples in a draw (default: 10,000 images, 2,500 points)")
+    measure.add_argument("--draws", type=int, default=5, metavar="K", help="how often to draw them anew (default 5)")
+    measure.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    measure.add_argument("--device", help="cpu or cuda (default: the run's)")
+    measure.add_argument("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST")
 
     fetch = command("data", _data, "download and verify a data set")
     fetch.add_argument("name", help="mnist or fashion-mnist")

@@ -37,7 +37,7 @@ __all__ = [
     "add", "sub", "mul", "div", "neg", "power", "matmul", "sum", "broadcast_to", "sum_to", "reshape", "transpose",
     "swapaxes", "index", "scatter", "concatenate", "cast",
     "exp", "log", "sqrt", "abs", "maximum", "where", "tanh", "sigmoid", "softplus", "log_sigmoid", "relu",
-    "leaky_relu", "leak", "mean", "var", "norm", "softmax", "log_softmax", "linear", "pad2d", "upsample2d",
+    "leaky_relu", "leak", "mean", "var", "norm", "max", "softmax", "log_softmax", "linear", "pad2d", "upsample2d",
     "conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d",
 ]
 
@@ -175,6 +175,16 @@ def norm(x, axis=None, keepdims=False):
     squares = sum(x * x, axis, keepdims)
     zero = squares.data == 0
     return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))  # √ is taken of 1 there: its slope at 0 is infinite
+
+
+def max(x, axis=-1, keepdims=False):
+    """y = the largest x along `axis`      x̄ = ȳ at its place, 0 elsewhere; equal ones share it equally"""
+    x = as_tensor(x)
+    largest = x.data.max(axis=axis, keepdims=True)
+    share = (x.data == largest).astype(x.dtype)  # a constant: it does not change where x changes a little
+    share /= share.sum(axis=axis, keepdims=True)
+    y = largest if keepdims else largest.squeeze(axis)
+    return record(y, (x,), lambda g, y: reshape(g, largest.shape) * share)
 
 
 def softmax(x, axis=-1):

@@ -13,7 +13,7 @@ from .errors import ShapeError
 from .files import replacing
 from .tensor import Tensor, no_grad
 
-__all__ = ["tile", "images", "points", "sequences", "surface", "curves", "read_log", "save", "save_samples"]
+__all__ = ["tile", "images", "points", "sequences", "surface", "curves", "roc", "read_log", "save", "save_samples"]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 REAL, GENERATED, D_COLOUR, G_COLOUR = "#0072B2", "#D55E00", "#0072B2", "#D55E00"
@@ -116,6 +116,20 @@ def curves(axes, log):
         ax.set_ylabel(label)
         ax.legend(loc="best")
         ax.grid(alpha=0.3)
+
+
+def roc(ax, a_real, a_fake):
+    """Draw D's ROC curve on `ax`, from its scores (N, 1) on real and on generated samples."""
+    from .metrics import auc, roc_curve
+
+    fpr, tpr, _ = roc_curve(a_real, a_fake)
+    ax.plot(fpr, tpr, color=D_COLOUR, linewidth=1.8, label=f"D, AUC {auc(a_real, a_fake):.3f}")
+    ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1, label="a coin, AUC 0.5")
+    ax.set_xlabel("generated samples called real (false positives)")
+    ax.set_ylabel("real samples called real (true positives)")
+    ax.set_aspect("equal")
+    ax.legend(loc="lower right")
+    ax.grid(alpha=0.3)
 
 
 def _smooth(step, values):

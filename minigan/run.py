@@ -28,7 +28,8 @@ from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
-__all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "resume", "sample", "train"]
+__all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "generate", "labels", "load", "resume",
+           "sample", "train"]
 
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
 PARTS = ("G", "D", "opt_g", "opt_d")
@@ -206,6 +207,11 @@ def resume(folder, steps=None, data_dir=None, device=None, progress=None, tell=N
                           got=run.config.steps, fix=f"To go on, say --steps N with N > {run.step}")
     (folder / "samples").mkdir(exist_ok=True)
     return _play(run, folder, progress, tell or _nobody)
+
+
+def load(folder, data_dir=None, device=None):
+    """The `Run` in `folder`, as it stands after its last checkpoint."""
+    return _restored(*checkpoint.load(Path(folder) / "checkpoint.npz"), data_dir=data_dir, device=device)
 
 
 def sample(folder, n, seed=0, label=None):

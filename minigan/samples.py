@@ -91,6 +91,7 @@ def samples(seed=0):
         ("mean", "one axis", lambda x: F.mean(x, 1), (normal(3, 5),)),
         ("var", "two axes, kept", lambda x: F.var(x, (0, 2), keepdims=True), (normal(3, 5, 2),)),
         ("norm", "two axes", lambda x: F.norm(x, (0, 2)), (normal(3, 5, 2),)),
+        ("max", "one axis", lambda x: F.max(x, 1), (distinct(3, 5, 2),)),
         ("softmax", "", lambda x: F.softmax(x, 1), (normal(3, 5, 2),)),
         ("log_softmax", "", F.log_softmax, (normal(3, 5),)),
         ("linear", "with bias", F.linear, (normal(3, 5), normal(2, 5), normal(2))),

@@ -69,7 +69,6 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
         raise ConfigError("D needs at least one step for each step of G", where="minimax", expected="an int n_d ≥ 1",
                           got=repr(n_d))
     theta_g, theta_d = G.parameters(), D.parameters()
-    objective.check("minimax", D)
     batches, step = iter(batches), 0
     while True:                                                             # repeat
         for _ in range(n_d):                                                #   for i = 1 to n_d do

@@ -202,10 +202,31 @@ def least_squares_generator(a):
     return np.mean((a - 1) ** 2) / 2, (a - 1) / len(a)
 
 
+def wasserstein_discriminator(a_real, a_fake):
+    """F9: the loss, ∂L/∂a_real and ∂L/∂a_fake."""
+    n, m = len(a_real), len(a_fake)
+    return np.mean(a_fake) - np.mean(a_real), np.full_like(a_real, -1 / n), np.full_like(a_fake, 1 / m)
+
+
+def wasserstein_generator(a):
+    """F9: the loss and ∂L/∂a."""
+    return -np.mean(a), np.full_like(a, -1 / len(a))
+
+
+def hinge_discriminator(a_real, a_fake):
+    """The hinge: the loss, ∂L/∂a_real and ∂L/∂a_fake."""
+    loss = np.mean(np.maximum(0, 1 - a_real)) + np.mean(np.maximum(0, 1 + a_fake))
+    return loss, -1.0 * (a_real < 1) / len(a_real), 1.0 * (a_fake > -1) / len(a_fake)
+
+
 LOSSES = {
     "bce": (minimax_discriminator, saturating_generator),
     "non-saturating": (minimax_discriminator, non_saturating_generator),
     "lsgan": (least_squares_discriminator, least_squares_generator),
+    "wgan": (wasserstein_discriminator, wasserstein_generator),
+    "wgan-gp": (wasserstein_discriminator, wasserstein_generator),
+    "hinge": (hinge_discriminator, wasserstein_generator),
+    "r1": (minimax_discriminator, non_saturating_generator),
 }
 
 
@@ -228,8 +249,11 @@ def adam(lr, beta_1=0.5, beta_2=0.999, eps=1e-8):
     return update
 
 
-def minimax(G, D, losses, update_g, update_d, batches, noise, n_d=1):
-    """Algorithm 1; yields (loss_d, loss_g) after every step of G. The networks change in place."""
+def minimax(G, D, losses, update_g, update_d, batches, noise, n_d=1, clip=None):
+    """Algorithm 1; yields (loss_d, loss_g) after every step of G. The networks change in place.
+
+    clip : D's weights are brought into [−clip, clip] after each of its steps
+    """
     discriminator_loss, generator_loss = losses
     memory_g, memory_d = ([{} for _ in network.parameters()] for network in (G, D))
     batches = iter(batches)
@@ -247,6 +271,8 @@ def minimax(G, D, losses, update_g, update_d, batches, noise, n_d=1):
             D.backward(g_real)
             for theta, a, b, memory in zip(D.parameters(), D.gradients(), of_fake, memory_d):
                 update_d(theta, a + b, memory)
+                if clip:
+                    np.clip(theta, -clip, clip, out=theta)
         loss_g, g = generator_loss(D.forward(G.forward(noise(len(x)))))
         G.backward(D.backward(g))
         for theta, g, memory in zip(G.parameters(), G.gradients(), memory_g):

@@ -298,6 +298,116 @@ class TestF10LeastSquares:
         assert value(losses.least_squares_generator, np.ones((M, 1))) == 0
 
 
+class TestF9Wasserstein:
+    def test_the_value_is_the_documents_formula(self):
+        assert_close(value(losses.wasserstein_value, A_REAL, A_FAKE), np.mean(A_REAL) - np.mean(A_FAKE))
+
+    def test_d_minimises_the_negative_of_the_value(self):
+        assert value(losses.wasserstein_discriminator, A_REAL, A_FAKE) == \
+            -value(losses.wasserstein_value, A_REAL, A_FAKE)
+
+    def test_the_generators_loss_is_the_half_of_the_value_that_g_can_change(self):
+        game = gradient(lambda a: losses.wasserstein_value(A_REAL, a), A_FAKE)
+        assert_array_equal(gradient(losses.wasserstein_generator, A_FAKE), game)
+
+    def test_no_score_saturates_it(self):
+        sure = np.full((M, 1), -1e10)
+        assert_array_equal(gradient(losses.wasserstein_generator, sure), np.full((M, 1), -1 / M))
+
+    def test_there_is_no_form_on_probabilities(self):
+        assert not hasattr(losses, "wasserstein_value_with_logits")
+
+    def test_a_lipschitz_critic_gives_at_most_the_distance_and_the_best_one_gives_it(self):
+        """F9 against F11: for two batches on a line, of which one is shifted by 3, W = 3, and D(x) = −x is best."""
+        x = np.sort(scores(N, 5), axis=0)
+        assert_close(value(losses.wasserstein_value, -x, -(x + 3)), 3)
+        assert value(losses.wasserstein_value, np.sin(x), np.sin(x + 3)) < 3
+
+
+class TestHinge:
+    def test_the_discriminators_loss_is_the_papers_formula(self):
+        expected = np.mean(np.maximum(0, 1 - A_REAL)) + np.mean(np.maximum(0, 1 + A_FAKE))
+        assert_close(value(losses.hinge_discriminator, A_REAL, A_FAKE), expected)
+
+    def test_it_is_two_where_d_cannot_tell(self):
+        assert value(losses.hinge_discriminator, ZERO_REAL, ZERO_FAKE) == 2
+
+    def test_samples_beyond_the_margin_do_not_pull(self):
+        real, fake = gradient(losses.hinge_discriminator, np.full((N, 1), 1.5), np.full((M, 1), -1.5))
+        assert not real.any() and not fake.any()
+
+    def test_the_generators_loss_is_the_negative_mean_score(self):
+        assert_close(value(losses.hinge_generator, A_FAKE), -np.mean(A_FAKE))
+
+
+POINTS, SAMPLES = np.random.default_rng(3).normal(0, 1, (N, 2, 3)), np.random.default_rng(4).normal(0, 1, (M, 2, 3))
+
+
+class TestF12TheEuclideanLoss:
+    def test_it_is_the_mean_squared_norm(self):
+        assert_close(value(losses.euclidean, SAMPLES), np.mean(np.sum(SAMPLES**2, axis=(1, 2))))
+
+    @pytest.mark.parametrize("order", [1, 2])
+    def test_derivatives(self, order):
+        report = gradcheck(losses.euclidean, [SAMPLES], order)
+        assert report, report
+
+    def test_x5_of_the_noise_its_gradient_for_the_generator_does_not_exist(self):
+        from minigan.errors import GraphError
+        from minigan.nn import Linear
+
+        G, z = Linear(3, 2, rng=0), Tensor(np.ones((M, 3), np.float32))
+        G(z)
+        with pytest.raises(GraphError, match="does not depend"):
+            grad(losses.euclidean(z), G.parameters())
+
+    def test_x5_of_the_output_it_draws_every_sample_to_zero(self):
+        """Document 003 §2.4: minimised by G, whatever the data are."""
+        x = SAMPLES.copy()
+        for _ in range(200):
+            x -= 0.1 * gradient(losses.euclidean, x)
+        assert np.abs(x).max() < 1e-2
+
+    def test_numbers_without_samples_are_refused(self):
+        with pytest.raises(ShapeError, match="two axes or more"):
+            losses.euclidean(np.ones(3))
+
+
+class TestF13TheRegularisedLoss:
+    def test_it_is_the_mean_distance_over_all_pairs_plus_the_mean_squared_norm(self):
+        pairs = [np.sqrt(np.sum((x - z) ** 2)) for x in POINTS for z in SAMPLES]
+        expected = np.mean(pairs) + 0.3 * np.mean(np.sum(SAMPLES**2, axis=(1, 2)))
+        assert_close(value(lambda x, z: losses.wasserstein_regularised(x, z, 0.3), POINTS, SAMPLES), expected)
+
+    @pytest.mark.parametrize("order", [1, 2])
+    def test_derivatives(self, order):
+        report = gradcheck(lambda x, z: losses.wasserstein_regularised(x, z, 0.3), [POINTS, SAMPLES], order)
+        assert report, report
+
+    def test_its_gradient_is_finite_where_two_points_meet(self):
+        g = gradient(lambda z: losses.wasserstein_regularised(POINTS, z, 0.3), POINTS[:M])
+        assert np.isfinite(g).all()
+
+    def test_x11_it_is_not_the_distance_of_distributions(self):
+        """Of a set to itself W (F11) is 0; the mean over all pairs is not."""
+        assert value(lambda z: losses.wasserstein_regularised(POINTS, z, 1e-9), POINTS) > 1
+
+    def test_x11_minimising_it_collapses_all_samples_into_one_point(self):
+        z = SAMPLES.copy()
+        for step in range(1000):
+            z -= 3 / (1 + step / 30) * gradient(lambda z: losses.wasserstein_regularised(POINTS, z, 1e-6), z)
+        assert np.ptp(z, axis=0).max() < 0.01 < np.ptp(SAMPLES, axis=0).min()
+
+    @pytest.mark.parametrize("lam", [0, -1, float("nan")])
+    def test_lambda_must_be_positive(self, lam):
+        with pytest.raises(ConfigError, match="λ > 0"):
+            losses.wasserstein_regularised(POINTS, SAMPLES, lam)
+
+    def test_samples_of_another_shape_are_refused(self):
+        with pytest.raises(ShapeError, match="samples of one shape"):
+            losses.wasserstein_regularised(POINTS, SAMPLES[:, :1], 1.0)
+
+
 # --- stability: scores of any size ---
 
 LOGITS = [0.0] + [sign * size for size in (1e-300, 30.0, 88.0, 89.0, 709.0, 710.0, 1e4) for sign in (1, -1)]
@@ -369,6 +479,11 @@ ON_SCORES = {
     "bce_with_logits": lambda a: losses.bce_with_logits(a, Y[:len(a)]),
     "least_squares_discriminator": losses.least_squares_discriminator,
     "least_squares_generator": losses.least_squares_generator,
+    "wasserstein_value": losses.wasserstein_value,
+    "wasserstein_discriminator": losses.wasserstein_discriminator,
+    "wasserstein_generator": losses.wasserstein_generator,
+    "hinge_discriminator": losses.hinge_discriminator,
+    "hinge_generator": losses.hinge_generator,
 }
 ON_PROBABILITIES = {
     "minimax_value": losses.minimax_value,
@@ -410,7 +525,13 @@ PAIRS = {
     "non-saturating": ("F4, F5", losses.minimax_discriminator_with_logits, losses.non_saturating_generator_with_logits,
                        sigma),
     "lsgan": ("F10", losses.least_squares_discriminator, losses.least_squares_generator, np.asarray),
+    "wgan": ("F9", losses.wasserstein_discriminator, losses.wasserstein_generator, np.asarray),
+    "wgan-gp": ("F9", losses.wasserstein_discriminator, losses.wasserstein_generator, np.asarray),
+    "hinge": ("Miyato et al. 2018", losses.hinge_discriminator, losses.hinge_generator, np.asarray),
+    "r1": ("F4, F5; Mescheder et al. 2018", losses.minimax_discriminator_with_logits,
+           losses.non_saturating_generator_with_logits, sigma),
 }
+CANNOT_TELL = {"lsgan": 0.5}  # D's score where it cannot tell, if that is not 0
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -430,11 +551,22 @@ class TestEveryObjective:
     def test_shows_a_probability_where_d_is_one_else_the_score(self, name):
         assert_close(losses.OBJECTIVES[name].opinion(Tensor(A_REAL)).data, PAIRS[name][3](A_REAL))
 
-    def test_adds_no_penalty(self, name):
-        assert losses.OBJECTIVES[name].penalty(None, None, None, None) == 0
+    def test_adds_no_penalty_unless_it_is_made_for_one(self, name):
+        if name not in ("wgan-gp", "r1"):
+            assert losses.OBJECTIVES[name].penalty(None, None, None, None) == 0
 
-    def test_does_nothing_after_a_step_of_d(self, name):
-        assert losses.OBJECTIVES[name].after_d_step(None) is None
+    def test_does_nothing_after_a_step_of_d_unless_it_clips(self, name):
+        if name != "wgan":
+            assert losses.OBJECTIVES[name].after_d_step(None) is None
+
+    def test_knows_its_losses_where_d_cannot_tell(self, name):
+        objective, a = losses.OBJECTIVES[name], np.full((M, 1), CANNOT_TELL.get(name, 0.0))
+        if "F9" not in objective.formula:  # a critic's scores have no zero
+            assert_close(objective.equilibrium, (value(objective.discriminator, a, a), value(objective.generator, a)))
+
+    def test_has_ds_threshold_at_the_score_where_it_cannot_tell(self, name):
+        expected = None if name.startswith("wgan") else CANNOT_TELL.get(name, 0.0)
+        assert losses.OBJECTIVES[name].threshold == expected
 
     @pytest.mark.parametrize("order", [1, 2])
     def test_has_the_derivatives_that_differences_show(self, name, order):

@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minigan import Tensor, gradcheck, nn
-from minigan.errors import ConfigError
 from minigan.losses import OBJECTIVES
 from minigan.models import build, dcgan_bn_generator, dcgan_discriminator
 
@@ -54,14 +53,22 @@ def test_n6_gives_each_of_a_batch_what_it_would_get_alone():
     assert_allclose(D(x).data, np.concatenate([D(x[i:i + 1]).data for i in range(3)]), rtol=1e-10)
 
 
-def test_n6_refuses_sides_that_are_no_multiple_of_4():
-    with pytest.raises(ConfigError, match="multiples of 4"):
-        build("attention", 5, (1, 30, 28))
+def test_n6_width_and_depth_are_the_convolutions():
+    G, D = build("attention", 5, (1, 16, 16), rng=0, width=8, depth=3)
+    assert [layer.value.weight.shape[0] for net in (G, D) for layer in net if kinds([layer]) == ["SelfAttention2d"]
+            ] == [8, 4]
+    assert repr(without_attention(D)) == repr(dcgan_discriminator((1, 16, 16), width=8, depth=3))
+    assert D(G(normal(2, 5))).shape == (2, 1)
+
+
+def test_n6_no_layer_of_d_mixes_samples_so_that_it_can_have_a_gradient_penalty():
+    _, D = build("attention", 5, (1, 8, 8), rng=0)
+    assert not any(layer.mixes_samples for layer in D.modules())
 
 
 def game():
     """G, D in float64, with all biases and γ away from 0."""
-    G, D = (network.astype(np.float64) for network in build("attention", 3, TINY, rng=0))
+    G, D = (network.astype(np.float64) for network in build("attention", 3, TINY, rng=0, width=16))
     for i, p in enumerate(G.parameters() + D.parameters()):
         p.data = p.data + (0.5 if p.shape == (1,) else 0.05) * normal(*p.shape, seed=i)
     return G, D

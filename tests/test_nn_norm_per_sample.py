@@ -134,6 +134,11 @@ def test_images_of_one_pixel_are_refused_with_the_reason(training):
         nn.InstanceNorm2d(3).train(training)(np.ones((5, 3, 1, 1), np.float32))
 
 
+@pytest.mark.parametrize("pixels", [(1, 2), (2, 1)])
+def test_images_of_two_pixels_are_enough(pixels):
+    assert nn.InstanceNorm2d(3)(np.ones((5, 3, *pixels), np.float32)).shape == (5, 3, *pixels)
+
+
 @pytest.mark.parametrize("shape", [1, (1,), (1, 1), ()])
 def test_a_layer_norm_over_one_element_is_refused_when_it_is_made(shape):
     with pytest.raises(MiniganError, match=r"LayerNorm: .*no variance"):

@@ -21,8 +21,9 @@ from minigan.nn import LeakyReLU, Linear, Module, Sequential, Tanh
 from minigan.optim import SGD, Adam, RMSProp
 from minigan.train import StepRecord, minimax
 
-NAMES = ["bce", "non-saturating", "lsgan"]
+NAMES = ["bce", "non-saturating", "lsgan", "wgan", "hinge"]
 every_objective = pytest.mark.parametrize("name", NAMES)
+of_probabilities = pytest.mark.parametrize("name", NAMES[:3])  # others clip, or leave D's last bias where it is
 every_n_d = pytest.mark.parametrize("n_d", [1, 2, 5])
 
 
@@ -127,14 +128,14 @@ def test_a_step_of_g_leaves_every_byte_of_d(name):
     assert all(before[1] == after[1] for who, before, after in events.steps if who == "G")
 
 
-@every_objective
+@of_probabilities
 def test_nothing_but_the_optimisers_steps_changes_a_parameter(name):
     *_, events, _, _, _ = watched_game(name)
     assert all(after == before for (_, _, after), (_, before, _) in zip(events.steps, events.steps[1:]))
     assert events.state() == events.steps[-1][2]
 
 
-@every_objective
+@of_probabilities
 @pytest.mark.parametrize("network", [0, 1], ids=["G", "D"])
 def test_every_parameter_moves(name, network):
     pair = small_pair()
@@ -290,6 +291,42 @@ def test_a_record_has_these_fields_as_python_floats():
     assert {type(value) for key, value in record.items() if key != "step"} == {float}
 
 
+def test_the_gradient_norms_are_those_of_the_whole_gradients():
+    """By gradient descent θ moves by −α ∇L: ‖∇L‖ is the length of the step over α."""
+    G, D = small_pair()
+    before = [[p.data.copy() for p in network.parameters()] for network in (G, D)]
+    record = play(G, D, passes=1)[0]
+    lengths = [np.sqrt(sum(((p.data - b) ** 2).sum() for p, b in zip(network.parameters(), old))) / 0.1
+               for network, old in zip((G, D), before)]
+    assert_allclose([record.grad_norm_g, record.grad_norm_d], lengths, rtol=1e-12)
+
+
+# --- a conditional game ---
+
+
+class Conditional(Module):
+    """A network of (x, y) that joins a one-hot label to x, and lists the labels it was given."""
+
+    def __init__(self, network, classes=4):
+        self.network, self.classes, self.labels = network, classes, []
+
+    def forward(self, x, y):
+        self.labels.append(np.asarray(y))
+        return self.network(F.concatenate([x, np.eye(self.classes)[y]], axis=1))
+
+
+def test_in_a_conditional_game_both_networks_are_given_the_labels_of_the_batch():
+    rng = np.random.default_rng(0)
+    G = Conditional(Linear(3 + 4, 2, rng=rng).astype(np.float64))
+    D = Conditional(Linear(2 + 4, 1, rng=rng).astype(np.float64))
+    labels = [rng.integers(4, size=6) for _ in range(4)]
+    play(G, D, "wgan-gp", n_d=2, batches=list(zip(real_batches(4), labels)), rng=rng)
+    first, second, third, fourth = labels
+    assert_array_equal(G.labels, [first, second, second, third, fourth, fourth])
+    # D(x), D(G(z)) and the penalty's D(x̂) in each of its steps, then D(G(z)) for G
+    assert_array_equal(D.labels, [first] * 3 + [second] * 4 + [third] * 3 + [fourth] * 4)
+
+
 @every_objective
 @every_n_d
 def test_the_losses_are_those_of_the_last_step_of_each(name, n_d):
@@ -422,6 +459,27 @@ def test_after_d_step_may_change_d_before_g_moves():
 # --- statement 14: a game that was worked out by hand ---
 
 
+def penalty_by_hand(name, x, x_fake, slope_at, C, E, rng):
+    r"""A penalty P on ∇D(x) = (E ∘ s(x)) C, with s the leaky ReLU's slopes, and ∂P/∂C and ∂P/∂E.
+
+    For P = mean φ(‖∇D‖), with n = ‖∇D‖, the cotangent of ∇D(xᵢ) is uᵢ = φ'(nᵢ) ∇D(xᵢ) / (m nᵢ). A small change of C
+    leaves the slopes, so C̄ = Σ (E ∘ sᵢ) ⊗ uᵢ and Ē = Σ sᵢ ∘ C uᵢ.
+    """
+    m = len(x)
+    if name == "wgan-gp":
+        eps = rng.random((m, 1))
+        x, phi, slope_of_phi = eps * x + (1 - eps) * x_fake, lambda n: 10 * (n - 1) ** 2, lambda n: 20 * (n - 1)
+    elif name == "r1":
+        phi, slope_of_phi = lambda n: 5 * n**2, lambda n: 10 * n
+    else:
+        return 0, 0, 0
+    s = slope_at(x)
+    gradients = (E * s) @ C
+    n = np.sqrt((gradients**2).sum(1, keepdims=True))
+    u = slope_of_phi(n) * gradients / n / m
+    return phi(n).mean(), (E * s).T @ u, (s * (u @ C.T)).sum(0, keepdims=True)
+
+
 def one_hidden_layer_by_hand(G, D, name, rule, batches, noise, n_d):
     r"""G(z) = tanh(z Aᵀ + a) Bᵀ + b and D(x) = λ(x Cᵀ + c) Eᵀ + e, with λ the leaky ReLU, every gradient on paper.
 
@@ -447,13 +505,17 @@ def one_hidden_layer_by_hand(G, D, name, rule, batches, noise, n_d):
         g_k = (g @ E) * slope
         return [g_k.T @ x, g_k.sum(0), g.T @ k, g.sum(0)]
 
-    losses = []
+    losses, rng = [], np.random.default_rng(9)
     for start in range(0, len(batches), n_d):
         for x in batches[start:start + n_d]:
             _, x_fake = generate(noise(len(x)))
             loss_d, g_real, g_fake = discriminator_loss(score(x)[2], score(x_fake)[2])
-            both = zip([C, c, E, e], gradients_of_d(x, g_real), gradients_of_d(x_fake, g_fake))
-            C, c, E, e = (rule(theta, g + h, i, "D") for i, (theta, g, h) in enumerate(both))
+            penalty, g_C, g_E = penalty_by_hand(name, x, x_fake, lambda x: score(x)[0], C, E, rng)
+            loss_d = loss_d + penalty
+            every = zip([C, c, E, e], gradients_of_d(x, g_real), gradients_of_d(x_fake, g_fake), [g_C, 0, g_E, 0])
+            C, c, E, e = (rule(theta, g + h + k, i, "D") for i, (theta, g, h, k) in enumerate(every))
+            if name == "wgan":
+                C, c, E, e = (np.clip(theta, -0.01, 0.01) for theta in (C, c, E, e))
         z = noise(len(x))
         h, x_fake = generate(z)
         slope, _, scores = score(x_fake)
@@ -482,7 +544,7 @@ def adam_rule(lr, beta_1=0.5, beta_2=0.999, eps=1e-8):
     return rule
 
 
-@every_objective
+@pytest.mark.parametrize("name", [*NAMES, "wgan-gp", "r1"])
 @pytest.mark.parametrize("n_d", [1, 2])
 @pytest.mark.parametrize("optimiser, rule", [(lambda p: SGD(p, 0.1), lambda: sgd_rule(0.1)),
                                              (lambda p: Adam(p, 0.01), lambda: adam_rule(0.01))], ids=["SGD", "Adam"])
@@ -490,7 +552,7 @@ def test_100_steps_are_those_of_a_gan_worked_out_by_hand(name, optimiser, rule, 
     G, D = small_pair()
     batches = real_batches(100 * n_d)
     theta_g, theta_d, losses = one_hidden_layer_by_hand(G, D, name, rule(), batches, Noise(), n_d)
-    records = play(G, D, name, n_d=n_d, batches=batches, optimiser=optimiser)
+    records = play(G, D, name, n_d=n_d, batches=batches, optimiser=optimiser, rng=np.random.default_rng(9))
     assert_allclose([(r.loss_d, r.loss_g) for r in records], losses, rtol=1e-10)
     for p, theta in zip(G.parameters() + D.parameters(), theta_g + theta_d):
         assert_allclose(p.data, theta, rtol=1e-10, atol=1e-12)
@@ -510,7 +572,8 @@ def assert_20_steps_agree_with_those_by_hand(model, name, image_shape):
     other_g, other_d = by_hand(G.state_dict(), D.state_dict(), image_shape)
     batches = [np.tanh(x) for x in real_batches(20, 4, image_shape)]
     rule = hand_written.adam(lr, *betas)
-    losses = list(hand_written.minimax(other_g, other_d, hand_written.LOSSES[name], rule, rule, batches, Noise(10)))
+    losses = list(hand_written.minimax(other_g, other_d, hand_written.LOSSES[name], rule, rule, batches, Noise(10),
+                                       clip=0.01 if name == "wgan" else None))
     records = play(G, D, name, batches=batches, noise=Noise(10), optimiser=lambda params: Adam(params, lr, betas))
     assert_allclose([(r.loss_d, r.loss_g) for r in records], losses, rtol=1e-8)
     for network, other in ((G, other_g), (D, other_d)):

@@ -13,14 +13,33 @@ import numpy as np
 
 from ..errors import ConfigError
 from .attention import attention_discriminator, attention_generator
-from .dcgan import dcgan_bn_discriminator, dcgan_bn_generator, dcgan_discriminator, dcgan_generator
-from .dense import mlp_discriminator, mlp_generator, toy_discriminator, toy_generator
+from .dcgan import (
+    dcgan_bn_discriminator,
+    dcgan_bn_generator,
+    dcgan_discriminator,
+    dcgan_generator,
+    dcgan_sn_discriminator,
+)
+from .dense import (
+    mlp_discriminator,
+    mlp_generator,
+    single_layer_discriminator,
+    toy_discriminator,
+    toy_generator,
+)
+from .norms import norms_discriminator, norms_generator
+from .pacgan import pacgan_discriminator, pacgan_generator
+from .pooling import pooling_discriminator, pooling_generator
 from .recurrent import recurrent_discriminator, recurrent_generator
+from .residual import resnet_discriminator, resnet_generator, resnet_sn_discriminator
 
 __all__ = [
-    "mlp_generator", "mlp_discriminator", "dcgan_generator", "dcgan_discriminator", "dcgan_bn_generator",
-    "dcgan_bn_discriminator", "toy_generator", "toy_discriminator", "attention_generator", "attention_discriminator",
-    "recurrent_generator", "recurrent_discriminator", "MODELS", "CONDITIONAL", "build",
+    "mlp_generator", "mlp_discriminator", "toy_generator", "toy_discriminator", "single_layer_discriminator",
+    "pacgan_generator", "pacgan_discriminator",
+    "dcgan_generator", "dcgan_discriminator", "dcgan_bn_generator", "dcgan_bn_discriminator", "dcgan_sn_discriminator",
+    "norms_generator", "norms_discriminator", "pooling_generator", "pooling_discriminator",
+    "resnet_generator", "resnet_discriminator", "resnet_sn_discriminator", "attention_generator",
+    "attention_discriminator", "recurrent_generator", "recurrent_discriminator", "MODELS", "CONDITIONAL", "build",
 ]
 
 # name: what it makes → (generator, discriminator)
@@ -28,6 +47,14 @@ MODELS = {
     "mlp": {"images": (mlp_generator, mlp_discriminator), "points": (toy_generator, toy_discriminator)},
     "dcgan": {"images": (dcgan_generator, dcgan_discriminator)},
     "dcgan-bn": {"images": (dcgan_bn_generator, dcgan_bn_discriminator)},
+    "pacgan": {"points": (pacgan_generator, pacgan_discriminator)},
+    "dcgan-sn": {"images": (dcgan_bn_generator, dcgan_sn_discriminator)},
+    "norms": {"images": (norms_generator, norms_discriminator)},
+    "pooling": {"images": (pooling_generator, pooling_discriminator)},
+    "single-layer": {"images": (mlp_generator, single_layer_discriminator),
+                     "points": (toy_generator, single_layer_discriminator)},
+    "resnet": {"images": (resnet_generator, resnet_discriminator)},
+    "resnet-sn": {"images": (resnet_generator, resnet_sn_discriminator)},
     "attention": {"images": (attention_generator, attention_discriminator)},
     "gru": {"sequences": (recurrent_generator, recurrent_discriminator)},
 }
@@ -52,14 +79,13 @@ def build(name, latent_dim, sample_shape, rng=None, **options):
         others = [other for other, makes in MODELS.items() if kind in makes]
         raise ConfigError(f"the model makes {' or '.join(MODELS[name])} only", where=f"model '{name}'",
                           got=f"samples of shape {tuple(sample_shape)}", fix=f"For {kind} use: {', '.join(others)}")
+    makers = MODELS[name][kind]
+    given = {key: value for key, value in options.items() if value is not None}
+    takes = [inspect.signature(make).parameters.keys() for make in makers]
+    for key in given.keys() - set().union(*takes):
+        raise ConfigError(f"the model has a fixed {key}", where=f"model '{name}'", got=f"{key} {given[key]}")
+    # An option may be of one network only, as D's depth is where G has none.
+    (generator, g_options), (discriminator, d_options) = (
+        (make, {key: given[key] for key in given.keys() & keys}) for make, keys in zip(makers, takes))
     rng = np.random.default_rng(rng)
-    generator, discriminator = MODELS[name][kind]
-    return (generator(latent_dim, sample_shape, rng, **_options(name, generator, options)),
-            discriminator(sample_shape, rng, **_options(name, discriminator, options)))
-
-
-def _options(name, function, options):
-    options = {key: value for key, value in options.items() if value is not None}
-    for key in options.keys() - inspect.signature(function).parameters.keys():
-        raise ConfigError(f"the model has a fixed {key}", where=f"model '{name}'", got=f"{key} {options[key]}")
-    return options
+    return generator(latent_dim, sample_shape, rng, **g_options), discriminator(sample_shape, rng, **d_options)

@@ -5,10 +5,9 @@ import numpy as np
 from ..functional import broadcast_to, mean, tanh
 from ..nn import GRU, Linear, Module
 from ..tensor import as_tensor
+from .parts import require_whole
 
 __all__ = ["recurrent_generator", "recurrent_discriminator"]
-
-WIDTH = 32  # units of a GRU's state
 
 
 class _Generator(Module):
@@ -36,7 +35,7 @@ class _Discriminator(Module):
         return mean(self.out(self.gru(x)), axis=1)  # (N, L, 1) -> (N, 1)
 
 
-def recurrent_generator(latent_dim=8, sequence_shape=(24, 1), rng=None, width=WIDTH):
+def recurrent_generator(latent_dim=8, sequence_shape=(24, 1), rng=None, width=32):
     r"""N7, the recurrent G: a GRU that is told the whole latent vector at its start and again at every step.
 
     $$h_0 = \tanh(A z + b), \quad h_t = \mathrm{GRU}(z, h_{t-1}), \quad x_t = B h_t + c$$
@@ -48,10 +47,11 @@ def recurrent_generator(latent_dim=8, sequence_shape=(24, 1), rng=None, width=WI
     (N, latent_dim) → (N, L, C);  width : units of the state.  PyTorch's initial weights
     Source : document 002 §4.1. Esteban et al. 2017, section 3, give the GRU fresh noise at every step instead.
     """
+    require_whole("gru", width=width)
     return _Generator(latent_dim, sequence_shape, width, np.random.default_rng(rng))
 
 
-def recurrent_discriminator(sequence_shape=(24, 1), rng=None, width=WIDTH):
+def recurrent_discriminator(sequence_shape=(24, 1), rng=None, width=32):
     r"""N7, the recurrent D: a GRU reads the sequence, every state gives a score, and D's is their mean.
 
     $$h_t = \mathrm{GRU}(x_t, h_{t-1}), \quad a = \frac{1}{L} \sum_t (w^\top h_t + c)$$
@@ -61,4 +61,5 @@ def recurrent_discriminator(sequence_shape=(24, 1), rng=None, width=WIDTH):
     (N, L, C) → (N, 1);  width : units of the state.  PyTorch's initial weights
     Source : document 002 §4.2. Esteban et al. 2017, section 3, take the mean of the steps' losses, not of their scores.
     """
+    require_whole("gru", width=width)
     return _Discriminator(sequence_shape, width, np.random.default_rng(rng))

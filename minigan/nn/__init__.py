@@ -13,6 +13,7 @@ from .layers import (
     GlobalSumPool2d,
     LeakyReLU,
     Linear,
+    Maxout,
     MaxPool2d,
     ReLU,
     Sigmoid,
@@ -29,5 +30,5 @@ __all__ = [
     "Module", "Parameter", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "Embedding", "SpectralNorm",
     "BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d",
     "GlobalSumPool2d", "Upsample2d", "GRU", "SelfAttention2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh",
-    "Sigmoid", "Dropout", "init",
+    "Sigmoid", "Maxout", "Dropout", "init",
 ]

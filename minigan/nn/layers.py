@@ -16,7 +16,7 @@ from .module import Module, Parameter, require_positive
 
 __all__ = [
     "Linear", "Conv2d", "ConvTranspose2d", "Embedding", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "GlobalSumPool2d",
-    "Upsample2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
+    "Upsample2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Maxout", "Dropout",
 ]
 
 
@@ -249,6 +249,23 @@ class Sigmoid(Module):
     def forward(self, x):
         """elementwise"""
         return F.sigmoid(x)
+
+
+class Maxout(Module):
+    """The largest of `pieces` features: (N, pieces·k) → (N, pieces, k) → (N, k) (Goodfellow et al. 2013)."""
+
+    def __init__(self, pieces):
+        require_positive("Maxout", pieces=pieces)
+        self.pieces = pieces
+
+    def forward(self, x):
+        """(N, pieces·k) → (N, k)"""
+        x = as_tensor(x)
+        return F.max(x.reshape(len(x), self.pieces, -1), axis=1)
+
+    def arguments(self):
+        """pieces"""
+        return str(self.pieces)
 
 
 class Dropout(Module):

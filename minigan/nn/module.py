@@ -27,7 +27,6 @@ class Module:
     buffers = ()
     mixes_samples = False
     training = True
-    mixes_samples = False  # does one sample's output depend on the others? (BatchNorm's does, in training)
 
     def forward(self, x):
         """Compute the output; every layer writes its own."""

@@ -62,7 +62,6 @@ class _BatchNorm(Norm):
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     mixes_samples = True
     ndims: tuple
-    mixes_samples = True
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         require_positive(type(self).__name__, num_features=num_features)

@@ -1,0 +1,134 @@
+"""How good is a run: D as a classifier, G's samples against real ones, and whether training converges.
+
+Everything is measured on real samples that training has not seen, with both networks in evaluation mode, and several
+times, with fresh noise each time: a figure is the mean of these draws and their standard deviation. That spread is the
+noise of measuring one trained run. How much two trainings differ, only runs with other seeds say.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import convergence, metrics, plot
+from .backend import random_streams, to_device
+from .errors import ConfigError
+from .files import replacing
+from .run import generate, labels, load
+from .tensor import Tensor, no_grad
+from .yardsticks import yardstick
+
+__all__ = ["Evaluation", "Figure", "evaluate", "quality"]
+
+DRAWS = 5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure: its mean over the draws, their standard deviation, and what to read it by."""
+
+    group: str
+    name: str
+    mean: float
+    std: float
+    beside: str = ""
+
+    def __str__(self):
+        value = f"{self.mean:.4g}" + (f" ± {self.std:.2g}" if self.std else "")
+        return f"  {self.name:<28}{value:<22}{self.beside}".rstrip()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` measured. `str` of it is the table that `minigan evaluate` prints.
+
+    title : what was measured;  figures : a list of `Figure`;  findings : those of `convergence.diagnose`
+    """
+
+    title: str
+    figures: list
+    findings: list
+
+    def __str__(self):
+        lines, group = [self.title], None
+        for figure in self.figures:
+            if figure.group != group:
+                group = figure.group
+                lines += ["", group]
+            lines.append(str(figure))
+        return "\n".join([*lines, "", "Is it converging?", convergence.report(self.findings)])
+
+
+def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, progress=None):
+    """Measure the run in `folder`; writes `evaluation.json` and `roc.png` into it.
+
+    n        : samples in a draw; by default 10,000 images or 2,500 points, or as many as there are real ones to compare
+    draws    : how often everything is drawn anew;  seed : of the noise
+    data_dir : as for `data.load`;  device : "cpu" or "cuda", the run's own by default
+    progress : of the classifier's training, as for `metrics.train_classifier`
+    returns  : an `Evaluation`
+
+    Images are compared in the features of a small classifier that minigan trains once and keeps (`metrics.classifier`).
+    Raises CheckpointError for what is no run, ConfigError for n or draws out of range.
+    """
+    if not isinstance(draws, int) or draws < 1:
+        raise ConfigError("draws is out of range", expected="a whole number ≥ 1", got=repr(draws))
+    folder, run = Path(folder), load(folder, data_dir, device)
+    real = yardstick(run.config, run.conditional, n, progress)
+    of_d, of_g = [], []
+    for stream in random_streams(seed, *map(str, range(draws))).values():
+        y = labels(real.n, run.classes) if run.conditional else None
+        x = _draw(run, y, real.n, stream)
+        scores = _scores(run, real.x, real.y), _scores(run, x, y)
+        of_d.append(asdict(metrics.classification_report(*scores, run.objective.threshold)))
+        of_g.append(real.measure(x, y))
+
+    t = run.objective.threshold
+    group = "D, telling real from generated" + ("" if t is None else f" (real where a > {t:g})")
+    figures = [_figure(group, name, of_d) for name, value in of_d[0].items() if value is not None]
+    figures += [_figure("Samples of G", name, of_g, real.beside.get(name, "")) for name in of_g[0]]
+    figures += [Figure("To read them by", name, value, 0.0, beside) for name, value, beside in real.scale()]
+    findings = convergence.diagnose(plot.read_log(folder / "log.csv"), run.objective, samples=x, real=real.x,
+                                    **real.counts(x))
+    title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
+             f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}")
+    evaluation = Evaluation(title, figures, findings)
+    with replacing(folder / "evaluation.json") as temporary:
+        temporary.write_text(json.dumps(asdict(evaluation), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    plot.save(folder / "roc.png", lambda ax: plot.roc(ax, *scores))
+    return evaluation
+
+
+def quality(run, n=None, seed=0, progress=None):
+    """The one figure by which runs on the same data are ranked, smaller is better: (name, value).
+
+    For images the Fréchet distance to held-out images in the classifier's features, for points and sequences the
+    sliced Wasserstein distance to held-out ones. Both see what is missing as well as what is wrong. Losses see neither.
+    """
+    real = yardstick(run.config, run.conditional, n, progress)
+    y = labels(real.n, run.classes) if run.conditional else None
+    x = _draw(run, y, real.n, random_streams(seed, "quality")["quality"])
+    return real.quality, real.measure(x, y)[real.quality]
+
+
+def _figure(group, name, draws, beside=""):
+    values = [draw[name] for draw in draws]
+    return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
+
+
+def _draw(run, y, n, rng):
+    """n fresh samples of G, of the classes y if it takes labels."""
+    return generate(run.G, rng.standard_normal((n, run.config.latent_dim), dtype=np.float32), run.config.device, y=y)
+
+
+def _scores(run, x, y, chunk=256):
+    """D's scores of x (n, …), in evaluation mode: (n, 1)."""
+    run.D.eval()
+    scores = []
+    with no_grad():
+        for part in (slice(i, i + chunk) for i in range(0, len(x), chunk)):
+            given = () if y is None else (to_device(y[part], run.config.device),)
+            scores.append(run.D(Tensor(to_device(x[part], run.config.device)), *given).numpy())
+    run.D.train()
+    return np.concatenate(scores)

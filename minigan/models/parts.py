@@ -1,0 +1,36 @@
+"""What several families of networks share: widths and depths, and blocks that repeat."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from ..errors import ConfigError
+
+__all__ = ["doubling", "require_whole", "shrunk", "stack"]
+
+
+def require_whole(where, **numbers):
+    """Raise ConfigError unless every one, a width or a depth, is a whole number ≥ 1."""
+    for name, n in numbers.items():
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+            raise ConfigError(f"{name} is out of range", where=where, expected="a whole number ≥ 1", got=repr(n))
+
+
+def doubling(first, n):
+    """[first, 2·first, 4·first, …], n numbers"""
+    return [first * 2**i for i in range(n)]
+
+
+def shrunk(where, image_shape, depth):
+    """(C, H/2^depth, W/2^depth): the images after `depth` layers of stride 2. Raises ConfigError if they do not fit."""
+    C, H, W = image_shape
+    if H % 2**depth or W % 2**depth:
+        raise ConfigError(f"the image's sides must be multiples of {2**depth}", where=where, got=f"{H}×{W}",
+                          fix=f"The networks double the size {depth} times. Pad the images, use a smaller depth, or "
+                              "the model 'mlp'")
+    return C, H // 2**depth, W // 2**depth
+
+
+def stack(sizes, block):
+    """The layers of `block(a, b)` for every two consecutive sizes a, b."""
+    return [layer for a, b in pairwise(sizes) for layer in block(a, b)]
