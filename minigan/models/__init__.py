@@ -13,6 +13,12 @@ import numpy as np
 
 from ..errors import ConfigError
 from .attention import attention_discriminator, attention_generator
+from .conditional import (
+    conditional_discriminator,
+    conditional_generator,
+    conditional_toy_discriminator,
+    conditional_toy_generator,
+)
 from .dcgan import (
     dcgan_bn_discriminator,
     dcgan_bn_generator,
@@ -39,7 +45,9 @@ __all__ = [
     "dcgan_generator", "dcgan_discriminator", "dcgan_bn_generator", "dcgan_bn_discriminator", "dcgan_sn_discriminator",
     "norms_generator", "norms_discriminator", "pooling_generator", "pooling_discriminator",
     "resnet_generator", "resnet_discriminator", "resnet_sn_discriminator", "attention_generator",
-    "attention_discriminator", "recurrent_generator", "recurrent_discriminator", "MODELS", "CONDITIONAL", "build",
+    "attention_discriminator", "recurrent_generator", "recurrent_discriminator", "conditional_generator",
+    "conditional_discriminator", "conditional_toy_generator", "conditional_toy_discriminator",
+    "MODELS", "CONDITIONAL", "build",
 ]
 
 # name: what it makes → (generator, discriminator)
@@ -57,8 +65,10 @@ MODELS = {
     "resnet-sn": {"images": (resnet_generator, resnet_sn_discriminator)},
     "attention": {"images": (attention_generator, attention_discriminator)},
     "gru": {"sequences": (recurrent_generator, recurrent_discriminator)},
+    "conditional": {"images": (conditional_generator, conditional_discriminator),
+                    "points": (conditional_toy_generator, conditional_toy_discriminator)},
 }
-CONDITIONAL = ()  # the models that take labels
+CONDITIONAL = ("conditional",)  # the models that take labels
 
 _KINDS = {1: "points", 2: "sequences", 3: "images"}  # by the number of a sample's axes
 
