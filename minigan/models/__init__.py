@@ -12,6 +12,13 @@ import inspect
 import numpy as np
 
 from ..errors import ConfigError
+from .attention import attention_discriminator, attention_generator
+from .conditional import (
+    conditional_discriminator,
+    conditional_generator,
+    conditional_toy_discriminator,
+    conditional_toy_generator,
+)
 from .dcgan import (
     dcgan_bn_discriminator,
     dcgan_bn_generator,
@@ -29,6 +36,7 @@ from .dense import (
 from .norms import norms_discriminator, norms_generator
 from .pacgan import pacgan_discriminator, pacgan_generator
 from .pooling import pooling_discriminator, pooling_generator
+from .recurrent import recurrent_discriminator, recurrent_generator
 from .residual import resnet_discriminator, resnet_generator, resnet_sn_discriminator
 
 __all__ = [
@@ -36,7 +44,10 @@ __all__ = [
     "pacgan_generator", "pacgan_discriminator",
     "dcgan_generator", "dcgan_discriminator", "dcgan_bn_generator", "dcgan_bn_discriminator", "dcgan_sn_discriminator",
     "norms_generator", "norms_discriminator", "pooling_generator", "pooling_discriminator",
-    "resnet_generator", "resnet_discriminator", "resnet_sn_discriminator", "MODELS", "CONDITIONAL", "build",
+    "resnet_generator", "resnet_discriminator", "resnet_sn_discriminator", "attention_generator",
+    "attention_discriminator", "recurrent_generator", "recurrent_discriminator", "conditional_generator",
+    "conditional_discriminator", "conditional_toy_generator", "conditional_toy_discriminator",
+    "MODELS", "CONDITIONAL", "build",
 ]
 
 # name: what it makes → (generator, discriminator)
@@ -52,8 +63,12 @@ MODELS = {
                      "points": (toy_generator, single_layer_discriminator)},
     "resnet": {"images": (resnet_generator, resnet_discriminator)},
     "resnet-sn": {"images": (resnet_generator, resnet_sn_discriminator)},
+    "attention": {"images": (attention_generator, attention_discriminator)},
+    "gru": {"sequences": (recurrent_generator, recurrent_discriminator)},
+    "conditional": {"images": (conditional_generator, conditional_discriminator),
+                    "points": (conditional_toy_generator, conditional_toy_discriminator)},
 }
-CONDITIONAL = ()  # the models that take labels
+CONDITIONAL = ("conditional",)  # the models that take labels
 
 _KINDS = {1: "points", 2: "sequences", 3: "images"}  # by the number of a sample's axes
 
