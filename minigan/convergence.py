@@ -165,10 +165,12 @@ def _not_finite(seen):
 UNBOUNDED = 50  # times half of L_D at equilibrium: 35 for F4, where D gives the truth a probability of e^-35
 GROWTH = 1.3  # from one quarter of the log to the next. Growth that is only linear ends with a factor of 7/5
 GROWN = 5  # and in all. Linear growth makes 7; a critic that finds its level in the first quarter, none
+OF_SIZE = 1  # and so large: images in [−1, 1] and points lie at distances of 1 to 10. Clipped critics start at 1e-5
+OUTSIDE = 100  # times the data's variance
 
 
 def _unbounded(seen):
-    """Losses that grow without bound.
+    """Losses or samples that grow without bound.
 
     With an equilibrium: a loss far beyond it. For a Wasserstein critic: |L_D| that grows through all quarters of the
     log. A 1-Lipschitz D cannot score two samples further apart than they lie, so its loss is bounded.
@@ -178,9 +180,13 @@ def _unbounded(seen):
             return Finding("diverged", "warning",
                            f"{name} is at {seen.level(name):.3g}, where it would be {seen.at_equilibrium(name):.3g} if "
                            "D could not tell: it grows without bound. Smaller learning rates help (002 §9.2).")
+    if seen.likeness and seen.likeness.variance >= OUTSIDE:
+        return Finding("diverged", "warning",
+                       f"The samples' variance is {seen.likeness.variance:.3g} times the data's: G has left the data's "
+                       "region. A smaller learning rate for G, or an output layer with bounds, helps (002 §9.2).")
     if seen.objective.equilibrium is None:
-        levels = [abs(_median(quarter)) for quarter in np.array_split(seen.known("loss_d"), 4)]
-        if levels[3] >= GROWN * levels[0] and all(b >= GROWTH * a for a, b in pairwise(levels)):
+        levels = [_median(abs(quarter)) for quarter in np.array_split(seen.known("loss_d"), 4)]
+        if levels[3] >= max(GROWN * levels[0], OF_SIZE) and all(b >= GROWTH * a for a, b in pairwise(levels)):
             return Finding("diverged", "warning",
                            f"The critic's loss grows steadily, from {levels[0]:.3g} to {levels[3]:.3g} in size: its "
                            "slope is not kept at 1. Clipping or the gradient penalty (F9, 002 §9.2) is missing or too "
@@ -198,7 +204,7 @@ def _exploding(seen):
         name = f"grad_norm_{network.lower()}"
         early, level, recent = _median(seen.early(name)), seen.level(name), seen.recent(name)
         usual = max(early, _median(seen.known(name)))  # the early one too: where D is sure, the median is next to 0
-        if level >= EXPLODED * early:
+        if level >= EXPLODED * early > 0:
             what = f"has grown from {early:.3g} to {level:.3g}"
         elif len(recent) and recent.max() >= SPIKE * usual > 0:
             what = f"jumps to {recent.max():.3g}, usually {usual:.3g}"
@@ -226,7 +232,7 @@ def _saturated(seen):
 
 
 FLAT = 0.02  # a slope of F3 in the score that is 1/25 of the ½ it has where D cannot tell
-VANISHED = 1 / 100  # of G's early gradient norm
+VANISHED = 1 / 30  # of G's early gradient norm; in healthy runs it falls to 1/7
 STRONG = 0.25  # of L_D at equilibrium: 0.35 for F4, right with a probability of 84 %
 
 
@@ -250,6 +256,7 @@ def _vanishing(seen):
 
 
 ALIKE = 0.1  # of the data's variance. A single class of digits has half of it
+UNLIKE = 0.4  # `Likeness.strange` of samples that are not like the data, such as those of an untrained G: 0.5 to 1
 MISSING = 0.3  # `Likeness.missing`. Four neighbours of the ring's eight modes missing make 0.43, real data below 0.1
 COVERED = 0.75  # of the modes or classes. A G that has learned reaches all of the ring's
 
@@ -257,15 +264,20 @@ COVERED = 0.75  # of the modes or classes. A G that has learned reaches all of t
 def _collapsed(seen):
     """Mode collapse: samples that hardly vary; real samples with none near while samples are; few modes or classes.
 
-    Samples that are like no data at all (an untrained G) are not collapsed, however few modes they touch.
+    An untrained G, too, makes samples that hardly vary, or that touch few modes, but these are not like the data; it
+    gets a note. Where they stay so under a D that is nearly always right, it is a warning.
     """
     like, what = seen.likeness, None
     if like and like.variance < ALIKE:
         what = f"the samples' variance is {like.variance:.2g} of the data's, so G draws nearly the same for every z"
+        sure = seen.level("loss_d") < SURE * seen.at_equilibrium("loss_d")
+        if like.strange >= UNLIKE and not sure:
+            return Finding("samples-alike", "note", f"{what[0].upper()}{what[1:]}, and nothing like the data. Either G "
+                                                    "has hardly been trained yet, or it has collapsed (002 §9.1).")
     elif like and like.missing > MISSING and like.strange < like.missing / 2:
         what = (f"samples are close to real ones ({like.strange:.2f}, from 0 for another batch of data to 1 for "
                 f"strangers), but many real ones have no sample near ({like.missing:.2f})")
-    elif like is None or like.strange < MISSING:
+    elif like is None or like.strange < UNLIKE:
         for name, counts in (("modes", seen.modes), ("classes", seen.classes)):
             if counts and counts[0] < COVERED * counts[1]:
                 what = f"the samples reach {counts[0]} of {counts[1]} {name}"
@@ -277,21 +289,24 @@ def _collapsed(seen):
 CYCLE = 0.5  # height of the autocorrelation's second peak; the highest of 2,400 noises and random walks had 0.53
 CYCLES = 4  # how many must be seen
 SHORTEST = 6  # steps; below, it is the stagger of an optimiser with momentum
-SWING = 0.1  # standard deviation, in halves of L_D at equilibrium; for a critic over its loss itself: SWING_OF_CRITIC
-SWING_OF_CRITIC = 0.5
+SWING = 0.1  # standard deviation, in halves of L_D at equilibrium
+SWING_OF_CRITIC = 0.5  # the same for a critic, in its mean loss
+SETTLING = 0.7  # swings that shrink by so much, from the first half of what is looked at to the second, die down
 
 
 def _oscillating(seen):
     """Losses that go round in circles: autocorrelation that falls below 0 and comes back, over the last half.
 
-    White noise around the equilibrium does not come back, nor does a drift or a random walk.
+    White noise around the equilibrium does not come back, nor does a drift or a random walk. Swings that die down are
+    what convergence looks like.
     """
     names = ("loss_d", "loss_g") if seen.objective.equilibrium else ("loss_d",)  # a critic's loss_g has no level
     for name in names:
         x = seen.known(name)[seen.steps // 2:]
         period, height, swing = _cycle(x) if len(x) >= MIN_STEPS // 2 else (0, 0, 0)
         floor = SWING * seen.unit if seen.objective.equilibrium else SWING_OF_CRITIC * abs(x.mean())
-        if height >= CYCLE and period >= SHORTEST and swing >= floor:
+        before, after = (half.std() for half in np.array_split(x, 2)) if len(x) > 1 else (0, 0)
+        if height >= CYCLE and period >= SHORTEST and swing >= floor and after > SETTLING * before:
             return Finding("oscillation", "warning",
                            f"{name} swings by ±{1.4 * swing:.2g} about {x.mean():.3g}, about every {period} steps, and "
                            "does not settle: G and D chase each other (002 §9.1). Smaller learning rates, less "
@@ -318,6 +333,8 @@ def _cycle(x):
 TOLERANCE = 0.05  # of L_D at equilibrium, for both losses: a JSD of 5 % of its largest value, ln 2, for D of F4
 FOOLED = 1.25  # times L_D at equilibrium
 AGREES = 0.3  # each figure of `likeness`; real data stay below 0.1, trained G of digits and ring end at 0.0 to 0.3
+DIFFERS = 0.5  # one of them; untrained ones have 0.6 and more
+BEGUN = 500  # steps after which a D that cannot tell should have learned something
 
 
 def _balance(seen):
@@ -333,7 +350,7 @@ def _balance(seen):
         return Finding("d-fooled", "warning",
                        f"{losses}: D would do better if it knew nothing ({of_d:.3g}){seen.opinions()}. It is too weak "
                        "or learns too slowly to teach G. A larger learning rate or more steps for D help (002 §9.2).")
-    if not all(abs(level - seen.at_equilibrium(name)) <= TOLERANCE * of_d
+    if _oscillating(seen) or not all(abs(level - seen.at_equilibrium(name)) <= TOLERANCE * of_d
                for name in levels for level in levels[name]):
         return None
     what = f"D cannot tell: {losses}, as where it gives the same answer to everything"
@@ -341,12 +358,16 @@ def _balance(seen):
     if like is None:
         return Finding("cannot-tell", "note", f"{what}. That is the equilibrium if the samples are good, and a D that "
                                               "has learned nothing if they are not: look at them.")
-    if max(like.strange, like.missing, like.distance) <= AGREES and 0.5 <= like.variance <= 2:
+    worst = max(like.strange, like.missing, like.distance)
+    if worst <= AGREES and 0.5 <= like.variance <= 2:
         return Finding("equilibrium", "good", f"{what}; and by a simple comparison the samples agree with the data "
                                               f"({seen.comparison()}). That is what an equilibrium looks like.")
-    return Finding("d-too-weak", "warning",
+    if worst < DIFFERS:
+        return Finding("cannot-tell", "note", f"{what}. The samples are like the data, but not quite "
+                                              f"({seen.comparison()}): near an equilibrium, or a D that is too weak.")
+    return Finding("d-too-weak", "warning" if seen.steps >= BEGUN else "note",
                    f"{what}; but the samples differ from the data ({seen.comparison()}). This is no equilibrium: D has "
-                   "not learned, or is too weak. A larger learning rate, more steps or a larger network for D help "
+                   "not learned yet, or is too weak. A larger learning rate, more steps or a larger network for D help "
                    "(002 §9.2).")
 
 

@@ -14,15 +14,17 @@ PROJECTIONS, SPLITS = 64, 4
 
 
 class Likeness(NamedTuple):
-    r"""How samples of G lie to the data: the first three are about 0 for another real batch, 1 for strangers.
+    r"""How samples of G lie to the data: the first three are 0 for another real batch, about 1 for strangers.
 
     strange  : how far samples are from their nearest real one,
                $(\bar d_{GR} - \bar d_{RR})/(\bar D_{RR} - \bar d_{RR})$, with the mean distance $\bar d$ to the nearest
                and $\bar D$ to all; R is a batch of real samples, RR two of them, G the generated ones
     missing  : the other way round, $\bar d_{RG}$ for $\bar d_{GR}$: how far real samples are from the nearest of G's
-    distance : the sliced Wasserstein distance of G and R less twice that of two batches R, at least 0, in units of what
+    distance : the sliced Wasserstein distance of G and R less twice that of two batches R, in units of what
                a G has that makes one point, the data's mean. It sees wrong proportions; the first two do not
     variance : total variance of the samples over that of the data; right is 1
+
+    Each of the three is at least 0: what is nearer than chance has it is 0.
 
     Source: nearest neighbours both ways, for quality and for coverage, are the idea of Kynkäänniemi et al. 2019,
     "Improved precision and recall metric"; the scale is minigan's.
@@ -54,8 +56,8 @@ def likeness(samples, real):
     halves = (rng.permutation(np.concatenate([r, other])) for _ in range(SPLITS))
     chance = np.mean([sliced_wasserstein(half[:n], half[n:], PROJECTIONS) for half in halves])
     return Likeness(
-        strange=float((_nearest(g, r) - to_nearest) / (to_all - to_nearest)),
-        missing=float((_nearest(r, g) - to_nearest) / (to_all - to_nearest)),
+        strange=max(0.0, float((_nearest(g, r) - to_nearest) / (to_all - to_nearest))),
+        missing=max(0.0, float((_nearest(r, g) - to_nearest) / (to_all - to_nearest))),
         distance=max(0.0, float((sliced_wasserstein(g, r, PROJECTIONS) - 2 * chance) / one_point)),
         variance=float(samples.var(axis=0).sum() / real.var(axis=0).sum()),
     )
