@@ -65,8 +65,8 @@ PRESETS = {
 def configure(**given):
     """A `Config`: what is given, else what the presets say for its model, data and objective, else the defaults.
 
-    A learning rate that is given alone is that of both networks. Where no model is given, images get `dcgan-bn`, or
-    `dcgan` where the objective refuses a D with BatchNorm.
+    A learning rate that is given alone is that of both networks. Where no model is given, points get `mlp`, sequences
+    `gru`, and images `dcgan-bn`, or `dcgan` where the objective refuses a D with BatchNorm.
     Raises ConfigError for an unknown name or a value out of range, with the valid ones.
     """
     given = {name: value for name, value in given.items() if value is not None}
@@ -97,6 +97,8 @@ def configure(**given):
 
 
 def _default_model(data_set, objective):
+    if data_set in data.SEQUENCES:
+        return "gru"
     if data_set in data.TOYS:
         return "mlp"
     return "dcgan" if isinstance(losses.OBJECTIVES[objective], losses.PenalisedObjective) else Config.model

@@ -75,13 +75,18 @@ class Mixture(Samples):
         self.centres = centres()
         self.beside = {"modes covered": f"of {len(self.centres)}: with a sample within 3σ of the centre",
                        "high quality": "within 3σ of the nearest mode",
-                       "reverse KL": f"over the modes, in nats; one mode only: {np.log(len(self.centres)):.3g}"}
+                       "reverse KL": f"over the modes, in nats; one mode only: {np.log(len(self.centres)):.3g}",
+                       "of the class asked for": "share, by the nearest mode"}
 
     def measure(self, x, y=None):
         """Modes, quality, proportions, and the distance."""
         report = metrics.mode_report(x, self.centres, self.std)
-        return {"modes covered": report.modes_covered, "high quality": report.high_quality,
-                "reverse KL": report.reverse_kl} | super().measure(x)
+        figures = {"modes covered": report.modes_covered, "high quality": report.high_quality,
+                   "reverse KL": report.reverse_kl} | super().measure(x)
+        if y is None:
+            return figures
+        nearest = np.linalg.norm(x[:, None] - self.centres, axis=2).argmin(axis=1)
+        return figures | {"of the class asked for": float(np.mean(nearest == y))}
 
     def scale(self):
         """What a perfect G has."""

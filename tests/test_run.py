@@ -11,9 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from minigan import checkpoint, run
+from minigan import checkpoint, losses, run
 from minigan.backend import cuda_available
-from minigan.errors import CheckpointError, ConfigError, DeviceError
+from minigan.convergence import Finding
+from minigan.errors import CheckpointError, ConfigError, DeviceError, DivergenceError
+from minigan.plot import read_log
 
 SMALL = {"data": "digits", "model": "mlp", "batch_size": 16, "latent_dim": 8}
 
@@ -203,6 +205,156 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_is_written(tmp_path):
     with pytest.raises(DeviceError, match="no GPU can be used here"):
         run.train(run.configure(**SMALL, device="cuda"), tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+# --- conditional runs ---
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    config = run.configure(model="conditional", width=4, latent_dim=3, batch_size=16, steps=4)
+    return run.train(config, tmp_path_factory.mktemp("labelled") / "a")
+
+
+def test_a_conditional_run_resumes_with_its_labels(labelled, tmp_path):
+    config = run.configure(model="conditional", width=4, latent_dim=3, batch_size=16, steps=2)
+    run.resume(run.train(config, tmp_path / "a"), steps=4)
+    assert fingerprint(tmp_path / "a") == fingerprint(labelled)
+
+
+def test_a_conditional_generator_is_asked_for_one_class(labelled, monkeypatch):
+    asked = []
+    generate = run.generate
+    monkeypatch.setattr(run, "generate", lambda G, z, y: asked.append(y) or generate(G, z, y=y))
+    assert run.sample(labelled, 5, label=7).shape == (5, 1, 8, 8)
+    run.sample(labelled, 20)
+    assert asked[0].tolist() == [7] * 5 and asked[1].tolist() == [k for k in range(10) for _ in range(2)]
+
+
+def test_a_picture_of_a_conditional_run_has_a_row_for_each_class(labelled):
+    assert len(run.load(labelled).samples()) == 100
+    assert run.labels(100, 10).reshape(10, 10).tolist() == [[k] * 10 for k in range(10)]
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_a_class_that_there_is_not_is_refused(labelled, label):
+    with pytest.raises(ConfigError, match=r"no such class.*0 to 9"):
+        run.sample(labelled, 5, label=label)
+
+
+def test_a_label_for_a_generator_that_takes_none_is_refused(folder):
+    with pytest.raises(ConfigError, match=r"takes no labels.*--model conditional"):
+        run.sample(folder, 5, label=1)
+
+
+# --- starting from another run's networks (N8) ---
+
+
+def test_n8_a_run_starts_from_the_networks_of_another(folder, tmp_path):
+    start = run.train(run.configure(**SMALL, steps=1, lr=1e-30, seed=5, init_from=str(folder)), tmp_path / "b")
+    (old, _), (new, _) = checkpoint.load(folder / "checkpoint.npz"), checkpoint.load(start / "checkpoint.npz")
+    for part in ("G", "D"):
+        for name, array in old[part].items():
+            np.testing.assert_allclose(new[part][name], array, atol=1e-20, err_msg=name)
+
+
+def test_n8_layers_that_do_not_fit_stay_as_they_were_and_are_named(folder, tmp_path):
+    said = []
+    config = run.configure(**SMALL | {"latent_dim": 9}, steps=1, lr=1e-30, seed=5, init_from=str(folder))
+    start = run.train(config, tmp_path / "b", tell=said.append)
+    (old, _), (new, _) = checkpoint.load(folder / "checkpoint.npz"), checkpoint.load(start / "checkpoint.npz")
+    np.testing.assert_allclose(new["G"]["2.weight"], old["G"]["2.weight"], atol=1e-20)
+    assert not np.array_equal(new["G"]["0.bias"], old["G"]["0.bias"])  # it would fit, but its layer's weight does not
+    assert "G 6 of 8 arrays (new: 0.weight, 0.bias), D 8 of 8 arrays" in said[0]
+
+
+def test_n8_a_run_whose_every_layer_differs_is_refused_before_anything_is_written(folder, tmp_path):
+    with pytest.raises(ConfigError, match="no layer of G fits"):
+        run.train(run.configure(data="ring", width=7, steps=1, init_from=str(folder)), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_n8_a_run_is_resumed_without_the_one_it_started_from(folder, tmp_path):
+    start = run.train(run.configure(**SMALL, steps=1, init_from=str(folder)), tmp_path / "b")
+    folder.rename(tmp_path / "gone")
+    run.resume(start, steps=2)
+
+
+# --- objectives and networks with settings of their own ---
+
+
+@pytest.mark.parametrize(("objective", "expected"), [
+    ("wgan", {"optimizer": "rmsprop", "lr": 5e-5, "lr_d": 5e-5, "n_d": 5}),
+    ("wgan-gp", {"optimizer": "adam", "lr": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.9, "n_d": 5}),
+])
+def test_f9_the_wasserstein_objectives_have_their_papers_settings(objective, expected):
+    for data_set in ("digits", "mnist", "ring"):
+        config = run.configure(data=data_set, objective=objective).__dict__
+        assert {name: config[name] for name in expected} == expected
+    assert losses.OBJECTIVES["wgan"].clip == 0.01 and losses.OBJECTIVES["wgan-gp"].lam == 10
+
+
+@pytest.mark.parametrize("objective", ["wgan-gp", "r1"])
+def test_images_get_a_d_without_batch_norm_where_the_objective_needs_one(objective):
+    assert run.configure(objective=objective).model == "dcgan"
+    assert run.configure(objective="bce").model == "dcgan-bn"
+
+
+def test_a_batch_norm_in_d_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match=r"'wgan-gp', model 'dcgan-bn'.*depends on the whole batch"):
+        run.train(run.configure(objective="wgan-gp", model="dcgan-bn"), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"objective": "wgan", "clip": 0.0}, "clip is out of range"),
+    ({"objective": "bce", "clip": 1.0}, "does not use clip"), ({"objective": "wgan-gp", "lam": -1.0}, "lam is out of range"), ({"width": 0}, "width is out of range"),
+    ({"beta2": 1.0}, "beta2 is out of range"),
+])
+def test_settings_of_objectives_and_networks_are_checked(options, message):
+    with pytest.raises(ConfigError, match=message):
+        run.configure(**options)
+
+
+def test_sequences_are_trained_and_drawn(tmp_path):
+    folder = run.train(run.configure(data="sines", width=4, batch_size=8, steps=2), tmp_path / "a")
+    assert run.sample(folder, 3).shape == (3, 24, 1)
+
+
+# --- what a run says while it goes on ---
+
+
+def test_a_run_that_is_no_longer_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    config = run.configure(data="ring", optimizer="sgd", objective="lsgan", lr=1e6, steps=200, batch_size=16, width=8)
+    with pytest.raises(DivergenceError, match=r"step \d+: the game has diverged.*last good checkpoint is kept"), \
+            np.errstate(all="ignore"):
+        run.train(config, tmp_path / "a")
+    parts, meta = checkpoint.load(tmp_path / "a" / "checkpoint.npz")
+    assert all(np.isfinite(array).all() for part in parts.values() for array in part.values())
+    assert len((tmp_path / "a" / "log.csv").read_text().splitlines()) >= 1 + meta["step"]
+
+
+def test_a_warning_is_told_when_it_shows_and_once(tmp_path, monkeypatch):
+    said, given = [], []
+
+    def diagnose(log, objective, *, samples, real):
+        given.append((len(log["step"]), samples.shape, real.shape))
+        return [Finding("ill", "warning", "It is ill.")] if len(log["step"]) >= 5 else []
+
+    monkeypatch.setattr(run.convergence, "diagnose", diagnose)
+    run.train(run.configure(**SMALL, steps=20), tmp_path / "a", tell=said.append)
+    assert said == ["step 6: It is ill.", "[warning] It is ill."]  # the second is the report at the end
+    assert given == [(n, (64, 1, 8, 8), (1000, 1, 8, 8)) for n in range(2, 21, 2)]
+
+
+def test_the_log_of_an_older_version_is_kept_on_resume(folder):
+    """It had no gradient norms."""
+    path = folder / "log.csv"
+    path.write_text("\n".join(",".join(line.split(",")[:6]) for line in path.read_text().splitlines()) + "\n")
+    run.resume(folder, steps=22)
+    log = read_log(path)
+    assert log["step"] == list(range(1, 23)) and np.isfinite(log["loss_d"]).all()
+    assert np.isnan(log["grad_norm_g"][:20]).all() and np.isfinite(log["grad_norm_g"][20:]).all()
 
 
 def test_samples_of_a_run(folder):
