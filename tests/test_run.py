@@ -308,7 +308,8 @@ def test_a_batch_norm_in_d_is_refused_before_anything_is_written(tmp_path):
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"objective": "wgan", "clip": 0.0}, "clip is out of range"),
-    ({"objective": "bce", "clip": 1.0}, "does not use clip"), ({"objective": "wgan-gp", "lam": -1.0}, "lam is out of range"), ({"width": 0}, "width is out of range"),
+    ({"objective": "bce", "clip": 1.0}, "does not use clip"),
+    ({"objective": "wgan-gp", "lam": -1.0}, "lam is out of range"), ({"width": 0}, "width is out of range"),
     ({"beta2": 1.0}, "beta2 is out of range"),
 ])
 def test_settings_of_objectives_and_networks_are_checked(options, message):
