@@ -19,6 +19,7 @@ from minigan import functional as F
 from minigan.errors import DeviceError, ShapeError
 from minigan.gradient_check import gradcheck
 from minigan.losses import OBJECTIVES
+from minigan.models import build
 from minigan.optim import SGD, Adam, RMSProp
 from minigan.samples import samples
 from minigan.tensor import record
@@ -503,7 +504,7 @@ OPTIMISERS = {"SGD": lambda p: SGD(p, 0.05, momentum=0.5), "RMSProp": lambda p: 
 
 
 @pytest.mark.parametrize("make_optimiser", OPTIMISERS.values(), ids=OPTIMISERS)
-@pytest.mark.parametrize("name", ["bce", "non-saturating", "lsgan"])
+@pytest.mark.parametrize("name", ["bce", "non-saturating", "lsgan", "wgan", "wgan-gp", "hinge", "r1"])
 def test_a_game_on_the_device_is_the_game_on_the_host(fake_cupy, name, make_optimiser):
     G, D, record, _ = play("cpu", OBJECTIVES[name], make_optimiser)
     on_gpu = play("cuda", OBJECTIVES[name], make_optimiser)
@@ -521,6 +522,23 @@ def test_the_loop_never_waits_for_the_device(fake_cupy):
     with counting() as reading:
         record.as_dict()
     assert reading.synchronisations == 7
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "saturating"])
+def test_no_objective_makes_the_loop_wait_for_the_device(fake_cupy, name):
+    *_, crossings = play("cuda", OBJECTIVES[name], lambda p: Adam(p, 0.01), steps=2)
+    assert (crossings.to_host, crossings.synchronisations) == (0, 0)
+
+
+def test_a_conditional_game_runs_on_the_device_without_waiting(fake_cupy):
+    rng = np.random.default_rng(0)
+    G, D = (network.to("cuda") for network in build("conditional", 3, (1, 8, 8), 0, width=4))
+    batches = [(rng.standard_normal((5, 1, 8, 8)).astype(np.float32), np.arange(5)) for _ in range(2)]
+    game = minimax(G, D, OBJECTIVES["wgan-gp"], Adam(G.parameters()), Adam(D.parameters()), batches,
+                   lambda m: rng.standard_normal((m, 3)).astype(np.float32), rng=rng)
+    with counting() as crossings:
+        assert len(list(game)) == 2
+    assert (crossings.to_host, crossings.synchronisations) == (0, 0)
 
 
 def test_states_go_to_the_device_and_back(fake_cupy):
