@@ -73,8 +73,8 @@ def test_the_ring_of_8_under_four_objectives(tmp_path):
     rows.append(["*perfect*", "8", f"{100 * scale['perfect high quality']:.1f} ± 0.2", "0.001",
                  f"{scale['real against real']:.3f}"])
     rows.append(["*one point*", "0 or 1", "0 to 100", "2.079", f"{scale['one point, n times']:.3f}"])
-    write("ring", "Ring of 8, networks of the PacGAN paper, 2,000 steps of G in batches of 100 (the paper: 400,000), mean "
-                  "± standard deviation over 5 seeds, 5 × 2,500 samples each.",
+    write("ring", "Ring of 8, networks of the PacGAN paper, 2,000 steps of G in batches of 100 (the paper: 400,000), "
+                  "mean ± standard deviation over 5 seeds, 5 × 2,500 samples each.",
           ["objective", "modes of 8", "high quality, %", "reverse KL", "sliced Wasserstein"], rows)
     for found in results.values():
         assert len(found) == 5 and all(0 <= figures["modes covered"] <= 8 for figures in found)
