@@ -7,8 +7,8 @@ from minigan.losses import OBJECTIVES
 from minigan.models import build
 
 # A step small enough that no unit of these networks crosses the kink of its leaky ReLU on the way.
-FIRST = {"eps": 1e-7, "max_elements": 10, "directions": 3}
-SECOND = {"eps": 1e-7, "max_elements": 8, "directions": 3, "order": 2, "rtol": 1e-4, "atol": 1e-5}
+FIRST = {"eps": 1e-7, "max_elements": 6, "directions": 2}
+SECOND = {"eps": 1e-7, "max_elements": 4, "directions": 2, "order": 2, "rtol": 1e-4, "atol": 1e-5}
 
 
 def normal(*shape, seed=0):
