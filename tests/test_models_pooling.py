@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from whole_networks import FIRST, SECOND, check_d, check_g, check_penalty, in_float64, layers, normal
+from whole_networks import (
+    FIRST,
+    SECOND,
+    assert_drawn_from_the_seed,
+    check_d,
+    check_g,
+    check_penalty,
+    in_float64,
+    layers,
+    normal,
+)
 
 from minigan import grad
 from minigan.errors import ConfigError
@@ -73,10 +83,7 @@ def test_n4_the_single_layer_starts_as_n1():
 
 @pytest.mark.parametrize("name", ["pooling", "single-layer"])
 def test_n4_a_seed_reproduces_the_weights(name):
-    states = [[a for network in build(name, 3, (1, 8, 8), seed) for a in network.state_dict().values()]
-              for seed in (7, 7, 8)]
-    assert all(np.array_equal(a, b) for a, b in zip(states[0], states[1]))
-    assert not np.array_equal(states[0][0], states[2][0])
+    assert_drawn_from_the_seed(name, width=4)
 
 
 # --- derivatives ---

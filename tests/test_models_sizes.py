@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
-from whole_networks import FIRST, SECOND, check_d, check_g, check_penalty, in_float64, layers, normal
+from whole_networks import (
+    FIRST,
+    SECOND,
+    assert_drawn_from_the_seed,
+    check_d,
+    check_g,
+    check_penalty,
+    in_float64,
+    layers,
+    normal,
+)
 
 from minigan import models, nn
 from minigan.errors import ConfigError
@@ -140,6 +150,10 @@ def test_n2_sn_the_norm_of_every_layers_matrix_stays_1_while_weights_change():
         p.assign(p.data * 50)
     x = normal(8, 1, 8, 8).astype(np.float32)
     assert np.abs(D(x).data).max() < np.abs(x).max() * 64
+
+
+def test_n2_sn_a_seed_reproduces_the_weights():
+    assert_drawn_from_the_seed("dcgan-sn", width=4)
 
 
 def game(m=2):

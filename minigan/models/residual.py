@@ -3,7 +3,8 @@ r"""N5, networks of residual blocks (document 001 §2.2, §3.3): $y = f(x) + s(x
 The blocks are those of Gulrajani et al. 2017 (appendix F, table 3) and Miyato et al. 2018 (table 4): the activation
 comes before each convolution, G's blocks double an image by repeating its pixels, D's halve it by average pooling, and
 D has no BatchNorm, so that it can have a gradient penalty. The papers have 128 channels and 32×32 images; 32 channels
-are a size for two processor cores.
+are a size for two processor cores: a step of the game at batch 64 takes 0.7 s of processor time for 28×28 images, five
+times that of dcgan-bn, and 0.1 s for 8×8.
 
 width : channels of every block
 depth : blocks that double (in G) or halve (in D) the image, whose sides are multiples of 2^depth
