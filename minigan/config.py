@@ -57,6 +57,7 @@ PRESETS = {
     "fashion-mnist": {"steps": 938, "batch_size": 64},
     "ring": {"lr": 2e-4, "lr_d": 1e-3, "steps": 8000, "batch_size": 256, "latent_dim": 2},
     "grid": {"lr": 2e-4, "lr_d": 1e-3, "steps": 10000, "batch_size": 256, "latent_dim": 2},
+    "sines": {"lr": 1e-3, "lr_d": 4e-3, "steps": 900, "batch_size": 64, "latent_dim": 8},
     "wgan": {"optimizer": "rmsprop", "lr": 5e-5, "lr_d": 5e-5, "n_d": 5},
     "wgan-gp": {"lr": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.9, "n_d": 5},
 }
