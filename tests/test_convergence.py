@@ -193,6 +193,13 @@ class TestTheLog:
         log["grad_norm_d"][:] = np.nan
         assert codes(log) == {"nothing-found"}
 
+    @pytest.mark.parametrize("chosen", [NS, WGAN], ids=["non-saturating", "wgan"])
+    def test_may_consist_of_gaps_nearly(self, chosen):
+        log = flat(chosen)
+        for name in log.keys() - {"step"}:
+            log[name][:-1] = np.nan
+        assert codes(log, chosen) == {"nothing-found"}
+
     def test_may_lack_every_column_but_one(self):
         assert codes({"loss_d": flat(NS, loss_d=0.9)["loss_d"]}) == {"nothing-found"}
 
@@ -250,6 +257,9 @@ class TestDCannotTell:
 
     def test_a_critic_has_no_equilibrium_to_be_seen(self):
         assert codes(flat(WGAN, loss_d=0.0, loss_g=0.0), WGAN) == {"nothing-found"}
+
+    def test_is_no_equilibrium_where_modes_are_missing(self):
+        assert codes(flat(NS), samples=others(), real=ring(), modes=(5, 8)) == {"mode-collapse", "cannot-tell"}
 
     def test_half_likeness_is_left_open(self):
         assert codes(flat(NS), samples=0.6 * others(), real=ring()) == {"cannot-tell"}

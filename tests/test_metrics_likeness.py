@@ -12,7 +12,8 @@ RING = data.ring(1000, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("x", [data.ring(1500, 0), data.grid(1500, 0), data.load("digits")], ids=["ring", "grid", "8×8"])
+@pytest.mark.parametrize("x", [data.ring(1500, 0), data.grid(1500, 0), data.load("digits")],
+                         ids=["ring", "grid", "digits"])
 def test_real_samples_are_like_real_ones(x, seed):
     x = np.random.default_rng(seed).permutation(x)
     found = likeness(x[:500], x[500:])
