@@ -118,6 +118,10 @@ class _Evidence:
         values = self.known(name)
         return values[len(values) - int(np.ceil(RECENT * len(values))):]
 
+    def last_half(self, name):
+        values = self.known(name)
+        return values[len(values) // 2:]
+
     def level(self, name):
         """The median of its last part, or NaN."""
         return _median(self.recent(name))
@@ -281,9 +285,9 @@ def _collapsed(seen):
         for name, counts in (("modes", seen.modes), ("classes", seen.classes)):
             if counts and counts[0] < COVERED * counts[1]:
                 what = f"the samples reach {counts[0]} of {counts[1]} {name}"
-    return what and Finding("mode-collapse", "warning",
-                            f"Mode collapse (002 §9.1): {what}. A smaller learning rate for G, more steps of D or a "
-                            "Wasserstein objective help (002 §9.2).")
+    other = " or a Wasserstein objective" if seen.objective.equilibrium else ""
+    return what and Finding("mode-collapse", "warning", f"Mode collapse (002 §9.1): {what}. A smaller learning rate "
+                                                        f"for G, more steps of D{other} may help (002 §9.2).")
 
 
 CYCLE = 0.5  # height of the autocorrelation's second peak; the highest of 2,400 noises and random walks had 0.53
@@ -302,14 +306,16 @@ def _oscillating(seen):
     """
     names = ("loss_d", "loss_g") if seen.objective.equilibrium else ("loss_d",)  # a critic's loss_g has no level
     for name in names:
-        x = seen.known(name)[seen.steps // 2:]
-        period, height, swing = _cycle(x) if len(x) >= MIN_STEPS // 2 else (0, 0, 0)
+        x = seen.last_half(name)
+        if len(x) < MIN_STEPS // 4:  # the log has gaps
+            continue
+        period, height, swing = _cycle(x)
         floor = SWING * seen.unit if seen.objective.equilibrium else SWING_OF_CRITIC * abs(x.mean())
-        before, after = (half.std() for half in np.array_split(x, 2)) if len(x) > 1 else (0, 0)
+        before, after = (half.std() for half in np.array_split(x, 2))
         if height >= CYCLE and period >= SHORTEST and swing >= floor and after > SETTLING * before:
             return Finding("oscillation", "warning",
-                           f"{name} swings by ±{1.4 * swing:.2g} about {x.mean():.3g}, about every {period} steps, and "
-                           "does not settle: G and D chase each other (002 §9.1). Smaller learning rates, less "
+                           f"{name} swings by ±{np.sqrt(2) * swing:.2g} about {x.mean():.3g}, about every {period} "
+                           "steps, and does not settle: G and D chase each other (002 §9.1). Smaller learning rates, less "
                            "momentum (beta1), or a penalty on D's gradient damp it (002 §9.2).")
     return None
 
@@ -342,7 +348,7 @@ def _balance(seen):
 
     Both halves of the last half of the log must say so: a D that only starts to learn passes by.
     """
-    levels = {name: [_median(part) for part in np.array_split(seen.known(name)[seen.steps // 2:], 2)]
+    levels = {name: [_median(part) for part in np.array_split(seen.last_half(name), 2)]
               for name in ("loss_d", "loss_g")}
     of_d = seen.at_equilibrium("loss_d")
     losses = f"loss_d is {levels['loss_d'][1]:.3g} and loss_g {levels['loss_g'][1]:.3g}"
@@ -350,8 +356,8 @@ def _balance(seen):
         return Finding("d-fooled", "warning",
                        f"{losses}: D would do better if it knew nothing ({of_d:.3g}){seen.opinions()}. It is too weak "
                        "or learns too slowly to teach G. A larger learning rate or more steps for D help (002 §9.2).")
-    if _oscillating(seen) or not all(abs(level - seen.at_equilibrium(name)) <= TOLERANCE * of_d
-               for name in levels for level in levels[name]):
+    near = (abs(level - seen.at_equilibrium(name)) <= TOLERANCE * of_d for name in levels for level in levels[name])
+    if _oscillating(seen) or not all(near):
         return None
     what = f"D cannot tell: {losses}, as where it gives the same answer to everything"
     like = seen.likeness
@@ -359,7 +365,7 @@ def _balance(seen):
         return Finding("cannot-tell", "note", f"{what}. That is the equilibrium if the samples are good, and a D that "
                                               "has learned nothing if they are not: look at them.")
     worst = max(like.strange, like.missing, like.distance)
-    if worst <= AGREES and 0.5 <= like.variance <= 2:
+    if worst <= AGREES and 0.5 <= like.variance <= 2 and not _collapsed(seen):
         return Finding("equilibrium", "good", f"{what}; and by a simple comparison the samples agree with the data "
                                               f"({seen.comparison()}). That is what an equilibrium looks like.")
     if worst < DIFFERS:

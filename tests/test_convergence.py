@@ -7,10 +7,11 @@ from math import log as ln
 import numpy as np
 import pytest
 
-from minigan import data, optim
+from minigan import convergence, data, optim
 from minigan.convergence import Finding, diagnose, report
 from minigan.errors import ShapeError
 from minigan.losses import OBJECTIVES, objective
+from minigan.metrics.likeness import Likeness
 from minigan.nn import LeakyReLU, Linear, Module, Parameter, Sequential, Tanh
 from minigan.plot import read_log
 from minigan.run import generate
@@ -145,19 +146,20 @@ class TestNothingIsFound:
         assert game.warnings() == set()
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("seed", range(5))
     @pytest.mark.parametrize("name", ["non-saturating", "bce", "lsgan", "r1"])
     @pytest.mark.parametrize("x", [ring, digits])
-    def test_at_the_end_of_healthy_games_of_several_seeds(self, name, x, seed):
-        assert Game(OBJECTIVES[name], x(), steps=1000, seed=seed).warnings() == set()
+    def test_at_the_end_of_longer_games_of_several_seeds(self, name, x):
+        """Except that a game without a penalty may truly swing: one in five, at most."""
+        warnings = [Game(OBJECTIVES[name], x(), steps=1000, seed=seed).warnings() for seed in range(5)]
+        assert sorted(filter(None, warnings)) in ([], [{"oscillation"}])
 
     @losses
-    @pytest.mark.parametrize("seed", range(20))
+    @pytest.mark.parametrize("seed", range(10))
     def test_in_white_noise_about_the_equilibrium(self, chosen, seed):
-        log = flat(chosen, n=400 + 100 * seed, noise=0.2 * chosen.equilibrium[0], seed=seed)
+        log = flat(chosen, n=400 + 200 * seed, noise=0.2 * chosen.equilibrium[0], seed=seed)
         assert warned(log, chosen) == set()
 
-    @pytest.mark.parametrize("seed", range(20))
+    @pytest.mark.parametrize("seed", range(10))
     def test_in_a_random_walk(self, seed):
         walk = 0.9 + 0.01 * np.random.default_rng(seed).standard_normal(1000).cumsum()
         assert warned(flat(NS, loss_d=walk, loss_g=walk)) == set()
@@ -190,6 +192,13 @@ class TestTheLog:
             values[[0, 7, 500]] = np.nan
         log["grad_norm_d"][:] = np.nan
         assert codes(log) == {"nothing-found"}
+
+    @pytest.mark.parametrize("chosen", [NS, WGAN], ids=["non-saturating", "wgan"])
+    def test_may_consist_of_gaps_nearly(self, chosen):
+        log = flat(chosen)
+        for name in log.keys() - {"step"}:
+            log[name][:-1] = np.nan
+        assert codes(log, chosen) == {"nothing-found"}
 
     def test_may_lack_every_column_but_one(self):
         assert codes({"loss_d": flat(NS, loss_d=0.9)["loss_d"]}) == {"nothing-found"}
@@ -224,7 +233,7 @@ class TestDCannotTell:
         assert idle().findings(samples=False)["cannot-tell"].severity == "note"
 
     def test_because_the_game_has_converged(self):
-        found = Game(OBJECTIVES["r1"], ring(), 450).findings()
+        found = Game(OBJECTIVES["r1"], ring(), 350).findings()
         assert found.keys() == {"equilibrium"} and found["equilibrium"].severity == "good"
 
     @losses
@@ -232,7 +241,7 @@ class TestDCannotTell:
         log = flat(chosen, noise=0.01)
         assert codes(log, chosen) == {"cannot-tell"}
         assert codes(log, chosen, samples=others(), real=ring()) == {"equilibrium"}
-        assert codes(log, chosen, samples=0.4 * others(), real=ring()) == {"d-too-weak"}
+        assert codes(log, chosen, samples=others() + 1, real=ring()) == {"d-too-weak"}
 
     @pytest.mark.parametrize("far", [0.95 - 0.01, 1.05 + 0.01])
     def test_ends_five_percent_away(self, far):
@@ -248,6 +257,9 @@ class TestDCannotTell:
 
     def test_a_critic_has_no_equilibrium_to_be_seen(self):
         assert codes(flat(WGAN, loss_d=0.0, loss_g=0.0), WGAN) == {"nothing-found"}
+
+    def test_is_no_equilibrium_where_modes_are_missing(self):
+        assert codes(flat(NS), samples=others(), real=ring(), modes=(5, 8)) == {"mode-collapse", "cannot-tell"}
 
     def test_half_likeness_is_left_open(self):
         assert codes(flat(NS), samples=0.6 * others(), real=ring()) == {"cannot-tell"}
@@ -380,11 +392,20 @@ class TestOscillation:
         said = int(finding.message.split("about every ")[1].split()[0])
         assert abs(said / period - round(said / period)) < 0.1  # noise may favour a multiple
 
+    def test_of_swings_that_hardly_die_down(self):
+        wave = 0.3 * np.sin(2 * np.pi * T / 40) * np.exp(-T / 1000)  # to 0.78 in 250 steps
+        assert codes(flat(NS, loss_d=0.9 + wave, loss_g=1.0)) == {"oscillation"}
+
+    def test_of_swings_that_are_just_large_or_slow_enough(self):
+        small, fast = 0.102 * np.sin(2 * np.pi * T / 40), 0.3 * np.sin(2 * np.pi * T / 7)
+        assert codes(flat(NS, loss_d=0.9 + small, loss_g=1.0)) == {"oscillation"}
+        assert codes(flat(NS, loss_d=0.9 + fast, loss_g=1.0)) == {"oscillation"}
+
     @pytest.mark.parametrize("wave", [
-        0.08 * np.sin(2 * np.pi * T / 40),                        # small
+        0.095 * np.sin(2 * np.pi * T / 40),                        # small
         0.3 * np.sin(2 * np.pi * T / 300),                        # too slow to be seen four times
-        0.3 * np.sin(2 * np.pi * T / 40) * np.exp(-T / 300),      # dies down
-        0.3 * (-1.0) ** T,                                        # the stagger of an optimiser
+        0.3 * np.sin(2 * np.pi * T / 40) * np.exp(-T / 500),      # dies down, to 0.6 in 250 steps
+        0.3 * np.sin(2 * np.pi * T / 5),                          # the stagger of an optimiser
         0.3 * T / 1000,                                           # a trend
     ], ids=["small", "slow", "damped", "stagger", "trend"])
     def test_is_none(self, wave):
@@ -401,7 +422,7 @@ class TestDivergence:
     def test_of_a_generator_that_leaves_the_data(self):
         assert "diverged" in Game(NS, digits(), 220, lr=1.0).warnings()
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     def test_of_a_critic_without_bounds(self, seed):
         game = Game(objective("wgan", clip=1e6), ring(), 400, lr=3e-5, lr_d=3e-4, seed=seed)
         assert "diverged" in game.warnings()
@@ -429,9 +450,40 @@ class TestDivergence:
         assert "diverged" not in codes(flat(chosen, loss_g=49 * half), chosen)
 
     def test_of_a_critics_loss_that_grows_steadily(self):
-        assert "diverged" in codes(flat(WGAN, loss_d=-T / 100), WGAN)
-        assert "diverged" not in codes(flat(WGAN, loss_d=-T / 2000), WGAN)
+        assert "diverged" in codes(flat(WGAN, loss_d=-T / 800), WGAN)
+        assert "diverged" not in codes(flat(WGAN, loss_d=-T / 900), WGAN)  # the last quarter is at 0.97: not yet large
+        assert "diverged" not in codes(flat(WGAN, loss_d=-(1 + T / 250)), WGAN)  # from 1.5 to 4.5: threefold
         assert "diverged" not in codes(flat(WGAN, loss_d=-np.minimum(T / 100, 6.0)), WGAN)
+
+
+class TestThresholdsOfLikeness:
+    """Which figures of `likeness` make which finding, beside a log at the equilibrium or, `busy`, away from it."""
+
+    @pytest.mark.parametrize("figures, busy, finding", [
+        ((0.29, 0.29, 0.29, 0.51), False, "equilibrium"),
+        ((0.31, 0.20, 0.20, 1.00), False, "cannot-tell"),
+        ((0.20, 0.20, 0.31, 1.00), False, "cannot-tell"),
+        ((0.20, 0.20, 0.20, 0.49), False, "cannot-tell"),
+        ((0.20, 0.20, 0.49, 1.00), False, "cannot-tell"),
+        ((0.20, 0.20, 0.51, 1.00), False, "d-too-weak"),
+        ((0.20, 0.29, 0.00, 1.00), True, "nothing-found"),
+        ((0.14, 0.31, 0.00, 1.00), True, "mode-collapse"),
+        ((0.16, 0.31, 0.00, 1.00), True, "nothing-found"),
+        ((0.39, 0.50, 1.00, 0.09), True, "mode-collapse"),
+        ((0.41, 0.50, 1.00, 0.09), True, "samples-alike"),
+        ((0.41, 0.50, 1.00, 0.11), True, "nothing-found"),
+        ((9.00, 9.00, 9.00, 99.0), True, "nothing-found"),
+        ((9.00, 9.00, 9.00, 101.), True, "diverged"),
+    ])
+    def test_decide(self, monkeypatch, figures, busy, finding):
+        monkeypatch.setattr(convergence, "likeness", lambda samples, real: Likeness(*figures))
+        log = flat(NS, loss_d=0.9) if busy else flat(NS)
+        assert codes(log, samples=ring(), real=ring()) == {finding}
+
+    @pytest.mark.parametrize("n, severity", [(490, "note"), (510, "warning")])
+    def test_a_weak_d_is_given_500_steps(self, n, severity):
+        (finding,) = diagnose(flat(NS, n=n), NS, samples=others() + 1, real=ring())
+        assert (finding.code, finding.severity) == ("d-too-weak", severity)
 
 
 class TestReport:
