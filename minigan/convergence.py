@@ -315,8 +315,8 @@ def _oscillating(seen):
         if height >= CYCLE and period >= SHORTEST and swing >= floor and after > SETTLING * before:
             return Finding("oscillation", "warning",
                            f"{name} swings by ±{np.sqrt(2) * swing:.2g} about {x.mean():.3g}, about every {period} "
-                           "steps, and does not settle: G and D chase each other (002 §9.1). Smaller learning rates, less "
-                           "momentum (beta1), or a penalty on D's gradient damp it (002 §9.2).")
+                           "steps, and does not settle: G and D chase each other (002 §9.1). Smaller learning rates, "
+                           "less momentum (beta1), or a penalty on D's gradient damp it (002 §9.2).")
     return None
 
 
