@@ -68,6 +68,24 @@ def test_sample_writes_a_picture(trained):
     assert imread("x.png").shape[0] == 3 * 9 * 7 - 7
 
 
+def test_a_conditional_generator_draws_the_class_that_is_asked_for(capsys):
+    assert main(["train", "--model", "conditional", "--width", "4", "--steps", "2", "--batch-size", "16"]) == 0
+    assert main(["sample", "runs/001", "--label", "7", "--n", "4", "--out", "x.png"]) == 0
+    assert imread("x.png").std() > 0.01
+    assert main(["sample", "runs/001", "--label", "10", "--out", "x.png"]) == 1
+    assert "no such class (expected 0 to 9, got 10)" in capsys.readouterr().err
+
+
+def test_a_run_starts_from_the_weights_of_another(trained, capsys):
+    assert main(["train", *QUICK, "--init-from", trained]) == 0
+    assert "started from runs/001: G 8 of 8 arrays, D 8 of 8 arrays" in capsys.readouterr().out
+
+
+def test_train_ends_with_a_diagnosis(capsys):
+    assert main(["train", *QUICK]) == 0
+    assert "[note] 4 steps are too few to say anything about convergence" in capsys.readouterr().out
+
+
 def test_gradcheck_lists_every_operation_as_right(capsys):
     assert main(["gradcheck"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -160,6 +178,11 @@ def test_gradcheck_of_a_shape_that_is_none_is_one_clear_line(mine, capsys):
     (["train", "--lr", "-1"], "lr is out of range (expected a number > 0, got -1.0)"),
     (["train", "--lr", "nan"], "lr is out of range"),
     (["train", "--batch-size", "5000"], "larger than the data set"),
+    (["train", "--objective", "wgan-gp", "--model", "dcgan-bn"], "depends on the whole batch"),
+    (["train", "--objective", "wgan", "--clip", "0"], "clip is out of range"),
+    (["train", "--objective", "lsgan", "--lam", "3"], "does not use lam"),
+    (["train", "--init-from", "nowhere"], "no such checkpoint"),
+    (["evaluate", "nowhere"], "no such checkpoint"),
     (["train", "--data", "ring", "--model", "dcgan"], "makes images only"),
     (["train", "--data", "mnist", "--data-dir", "nowhere"], "no such folder"),
     (["train", "--resume", "nowhere"], "no such checkpoint"),
