@@ -40,9 +40,11 @@ def recurrent_generator(latent_dim=8, sequence_shape=(24, 1), rng=None, width=32
 
     $$h_0 = \tanh(A z + b), \quad h_t = \mathrm{GRU}(z, h_{t-1}), \quad x_t = B h_t + c$$
 
-    One z stands for one sequence, as document 002 §4.1 has it. It is the first state, which so differs from sequence to
-    sequence from the first step on (a wave's phase); and the input of every step, so that the state need
-    not carry along what holds for the whole sequence (its frequency). The output is linear: samples may have any size.
+    One z stands for one sequence, as document 002 §4.1 has it. It is the first state, so that sequences differ from
+    the first step on (a wave's phase), and the input of every step, so that the state need not carry along what holds
+    for the whole of one (its frequency). With the first alone G learned the `sines` much worse, with the second alone
+    their phases stayed alike. Noise that differs from step to step is not in one z: curves come out smooth.
+    The output is linear: samples may have any size.
 
     (N, latent_dim) → (N, L, C);  width : units of the state.  PyTorch's initial weights
     Source : document 002 §4.1. Esteban et al. 2017, section 3, give the GRU fresh noise at every step instead.
@@ -56,7 +58,7 @@ def recurrent_discriminator(sequence_shape=(24, 1), rng=None, width=32):
 
     $$h_t = \mathrm{GRU}(x_t, h_{t-1}), \quad a = \frac{1}{L} \sum_t (w^\top h_t + c)$$
 
-    The mean of all, not the score of the last state alone: so every step is near to the loss, and none is forgotten.
+    The mean of all, not the score of the last state alone: so every step is near to the loss, and G learns sooner.
 
     (N, L, C) → (N, 1);  width : units of the state.  PyTorch's initial weights
     Source : document 002 §4.2. Esteban et al. 2017, section 3, take the mean of the steps' losses, not of their scores.
