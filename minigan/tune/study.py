@@ -138,8 +138,8 @@ def _search(asked, folder, jobs, progress, tell, classifier_progress):
     total, done = len(study.trials), len(study.trials) - len(missing)
     jobs = min(jobs or (1 if asked.device == "cuda" else cores()), max(1, len(missing)))
     if tell:
-        how = f"{done} of them done before, {jobs} at a time" if missing else "all of them done before"
-        tell(f"{study.size()} = {total} trials of {study.steps} steps, {how}, in {folder}")
+        before = f", {done} of them done before" if done else ""
+        tell(f"{study.size()} = {total} trials of {study.steps} steps{before}, {jobs} at a time, in {folder}")
     try:
         with _terminable():
             tables = study.play(missing, jobs)
@@ -237,9 +237,8 @@ def _configured(asked):
             rows.append(Row(shown, f"refused-{number}", reasons=(str(error),)))
             continue
         key = identity(config, asked.n)[1]
-        if key not in configs:  # two settings may mean the same
-            configs[key] = config
-            rows.append(Row(shown, key))
+        configs[key] = config
+        rows.append(Row(shown, key))
     if not configs:
         raise refused
     return rows, configs

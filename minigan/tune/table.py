@@ -172,7 +172,7 @@ def _draw(axes, table, rows, numeric):
     axes = np.atleast_1d(axes)
     ranking, label = axes[0], f"{table.metric} (smaller is better)"
     for place, row in enumerate(rows):
-        ranking.plot(row.values, [place] * len(row.values), "o", color=plot.D_COLOUR, alpha=0.45, markersize=5,
+        ranking.plot(row.values, [place + 0.25] * len(row.values), "o", color=plot.D_COLOUR, alpha=0.45, markersize=5,
                      label="a seed" if place == 0 else None)
         ranking.errorbar(row.mean, place, xerr=0 if len(row.values) < 2 else row.std, fmt="D", color=plot.G_COLOUR,
                          markersize=5, capsize=3, label="mean ± sd" if place == 0 else None)
@@ -191,9 +191,13 @@ def _draw(axes, table, rows, numeric):
         best = {value: min(row.mean for row in rows if row.setting[name] == value) for value in sorted(set(x))}
         ax.errorbar(x, means, yerr=[0 if len(row.values) < 2 else row.std for row in rows], fmt="o",
                     color=plot.D_COLOUR, alpha=0.6, capsize=3, label="a setting, mean ± sd")
-        ax.plot(best.keys(), best.values(), color=plot.G_COLOUR, linewidth=1.8, label="the best with this value")
+        if len(best) < len(rows):  # not after random draws, which hardly ever repeat a value
+            ax.plot(best.keys(), best.values(), color=plot.G_COLOUR, linewidth=1.8, label="the best with this value")
         if min(x) > 0 and max(x) >= 8 * min(x):
             ax.set_xscale("log")
+        if len(best) <= 6:
+            ax.set_xticks(list(best), [f"{value:g}" for value in best])
+            ax.minorticks_off()
         if wide:
             ax.set_yscale("log")
         ax.set_xlabel(name)

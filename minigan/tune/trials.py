@@ -53,11 +53,17 @@ def play(trials, jobs):
 
     trials : a list of (config, n, path)
     yields : (path, result) as they end; the result is in the file by then
+    raises : MiniganError if a process is killed
     """
     import joblib
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     parallel = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)
-    yield from parallel(joblib.delayed(_trial)(*trial, jobs > 1) for trial in trials)
+    try:
+        yield from parallel(joblib.delayed(_trial)(*trial, jobs > 1) for trial in trials)
+    except BrokenProcessPool as error:
+        raise MiniganError("a process of the search was killed, perhaps for want of memory", where=trials[0][2].parent,
+                           fix="What was done is kept: go on with fewer --jobs") from error
 
 
 def _trial(config, n, path, apart):
