@@ -197,10 +197,10 @@ def table(*values, failed=0):
 
 
 @pytest.mark.parametrize(("values", "verdict"), [
-    ([(1.0, 1.1, 0.9), (2.0, 2.1, 1.9)], "No. 1 is better than no. 2 by 12.2 standard errors"),
+    ([(1.0, 1.1, 0.9), (2.0, 2.1, 1.9)], "No. 1 is better than every other by more than chance"),
     ([(1.0, 1.1, 0.9), (1.0, 1.2, 1.1)], "No. 1 cannot be told apart from no. 2:"),
     ([(0.0, 1.0), (0.1, 1.2), (0.2, 1.2), (9.0, 9.1), (1, 9)], "No. 1 cannot be told apart from no. 2 to 4:"),
-    ([(0.0, 1.0), (0.6, 1.0), (2.0, 2.0), (0.0, 9.0)], "No. 1 cannot be told apart from no. 2, 4:"),
+    ([(0.0, 0.1), (0.1, 0.2), (2.0, 2.1), (0.0, 9.0)], "No. 1 cannot be told apart from no. 2, 4:"),
     ([(1.0,), (2.0,)], "One seed says nothing about the spread"),
     ([(1.0, 2.0)], "There is no other setting"),
 ])
@@ -210,6 +210,20 @@ def test_the_verdict_weighs_the_difference_against_the_spread(values, verdict):
 
 def test_equal_figures_cannot_be_told_apart():
     assert "cannot be told apart" in table((1.0, 1.0), (1.0, 1.0)).verdict()
+    assert "cannot be told apart" not in table((1.0, 1.0), (1.5, 1.5)).verdict()
+
+
+def test_the_verdict_is_welchs_test():
+    ttest = pytest.importorskip("scipy.stats").ttest_ind
+    rng, said = np.random.default_rng(0), []
+    for _ in range(500):
+        n, m = rng.integers(2, 12, 2)
+        a, b = rng.normal(0, rng.uniform(0.1, 2), n), rng.normal(2, rng.uniform(0.1, 2), m)
+        p = ttest(a, b, equal_var=False).pvalue
+        if not 0.04 < p < 0.06:  # the quantile is interpolated
+            said.append(p < 0.05)
+            assert ("cannot be told apart" not in table(tuple(a), tuple(b)).verdict()) == said[-1], (a, b)
+    assert 100 < sum(said) < len(said) - 100
 
 
 def test_if_everything_fails_there_is_no_best():

@@ -15,6 +15,8 @@ __all__ = ["Row", "Table"]
 
 SHOWN = 30  # rows in the picture
 PANELS = 3  # numeric options in it
+# Student's quantile 0.975 at 1/ν; between these it is close to a straight line in 1/ν.
+STUDENT = [0, 1 / 30, 1 / 10, 1 / 5, 1 / 3, 1 / 2, 1], [1.960, 2.042, 2.228, 2.571, 3.182, 4.303, 12.706]
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,15 @@ class Table:
     command : what trains the best setting
     `str` of it is the table that `minigan tune` prints.
 
-    Two settings are told apart where their means differ by more than two standard errors of that difference,
-    $2\sqrt{s_1^2/K_1 + s_2^2/K_2}$. With three seeds each that is a weak test, which about one pair of equals in nine
-    passes (Student's t, 4 degrees of freedom), and the best of many settings owes something to luck besides.
+    Two settings are told apart where Welch's t test says so at 5 %: where the difference of their means, in units of
+    its standard error, is above the quantile 0.975 of Student's distribution with ν degrees of freedom:
+
+    $$t = \frac{m_2 - m_1}{\sqrt{u_1 + u_2}}, \quad u = \frac{s^2}{K}, \quad
+      \nu = \frac{(u_1 + u_2)^2}{u_1^2/(K_1 - 1) + u_2^2/(K_2 - 1)}$$
+
+    Of three seeds each it asks much (t > 2.8 at equal spreads, 4.3 if one of the two is small), for three seeds can be
+    alike by chance. That the first of many settings owes its place in part to luck, it does not know.
+    Source : Welch 1947.
     """
 
     data: str
@@ -100,12 +108,11 @@ class Table:
             return "There is no other setting to compare it with."
         if any(len(row.values) < 2 for row in (self.best, *others)):
             return "One seed says nothing about the spread, so the order may be luck: give more --seeds."
-        ties = [rank for rank, row in enumerate(others, 2) if row.mean - self.best.mean <= 2 * _error(self.best, row)]
+        ties = [rank for rank, row in enumerate(others, 2) if not _told_apart(self.best, row)]
         if ties:
-            return (f"No. 1 cannot be told apart from no. {_ranks(ties)}: their means differ by no more than two "
-                    "standard errors of the difference. More --seeds may tell, or more --steps.")
-        gap = (others[0].mean - self.best.mean) / max(_error(self.best, others[0]), 1e-300)
-        return f"No. 1 is better than no. 2 by {gap:.3g} standard errors of the difference."
+            return (f"No. 1 cannot be told apart from no. {_ranks(ties)}: with this spread over the seeds the "
+                    "difference may be chance (Welch's t test, 5 %). More --seeds may tell, or more --steps.")
+        return "No. 1 is better than every other by more than chance would explain (Welch's t test, 5 %)."
 
     def cells(self):
         """The table as text: a list of rows, the first with the columns' names."""
@@ -147,9 +154,13 @@ class Table:
                       ncols=1 + len(numeric[:PANELS]), size=(6.0, max(4.0, 1.6 + 0.3 * min(len(shown), SHOWN))))
 
 
-def _error(a, b):
-    """The standard error of the difference of two rows' means."""
-    return sqrt(a.std**2 / len(a.values) + b.std**2 / len(b.values))
+def _told_apart(a, b):
+    """Welch's t test of two rows of two or more values each."""
+    u, v = (row.std**2 / len(row.values) for row in (a, b))
+    if u + v == 0:
+        return a.mean != b.mean
+    freedom = (u + v)**2 / (u**2 / (len(a.values) - 1) + v**2 / (len(b.values) - 1))
+    return abs(a.mean - b.mean) > np.interp(1 / freedom, *STUDENT) * sqrt(u + v)
 
 
 def _ranks(ranks):
