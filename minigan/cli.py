@@ -1,4 +1,4 @@
-"""The command line: minigan train · sample · evaluate · data · gradcheck."""
+"""The command line: minigan train · sample · evaluate · tune · data · gradcheck."""
 
 import argparse
 import shlex
@@ -138,6 +138,45 @@ def _training_the_classifier():
     return progress
 
 
+def _tune(arguments):
+    from . import tune
+
+    common = {"jobs": arguments.jobs, "progress": _tuning, "tell": _tell,
+              "classifier_progress": _training_the_classifier()}
+    searched = {name: values for name in tune.KINDS if (values := getattr(arguments, name)) is not None}
+    given = searched | {name: value for name in ("data", "steps", "seeds", "trials", "seed", "n", "device", "data_dir")
+                        if (value := getattr(arguments, name)) is not None}
+    try:
+        if arguments.resume is not None:
+            more = {name: given.pop(name) for name in ("seeds", "trials") if name in given}
+            given |= {} if arguments.out is None else {"out": arguments.out}
+            if given:
+                raise ConfigError("a resumed search keeps its own settings, but --seeds, --trials and --jobs",
+                                  where="--resume", got=", ".join(f"--{name.replace('_', '-')}" for name in given))
+            folder, table = arguments.resume, tune.resume(arguments.resume, **more, **common)
+        else:
+            folder = tune.next_free(Path("tuning")) if arguments.out is None else arguments.out
+            table = tune.search(folder, **given, **common)
+    except tune.Stopped as stop:
+        print(f"minigan: {stop}", file=sys.stderr)
+        return stop.code
+    print(f"\n{table}\n\nOpen {Path(folder) / 'tuning.png'}, and best.png beside it. "
+          f"The table is in table.md and table.csv.")
+    if table.command:
+        print(f"The best setting is trained by\n  {table.command}")
+    return 0
+
+
+def _tuning(tables, done, total):
+    from tqdm import tqdm
+
+    bar = tqdm(tables, initial=done, total=total, unit="trial", disable=None)
+    for table in bar:
+        if table.best:
+            bar.set_postfix_str(f"best {table.best.mean:.4g}: {table.best.name}")
+        yield table
+
+
 def _data(arguments):
     from . import data
 
@@ -192,7 +231,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    from . import config, data, losses, models
+    from . import config, data, losses, models, tune
     from .backend import DEVICES
 
     parser = _Parser(prog="minigan", description="A GAN you can read.")
@@ -248,6 +287,25 @@ def _parser():
     measure.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     measure.add_argument("--device", help="cpu or cuda (default: the run's)")
     measure.add_argument("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST")
+
+    search = command("tune", _tune, "search for the best setting; without arguments learning rates and objectives "
+                                    "on the embedded digits, in some minutes")
+    add = search.add_argument
+    for name, kind in tune.KINDS.items():
+        add(f"--{name.replace('_', '-')}", nargs="+", metavar="NAME" if kind is str else "VALUE",
+            help=f"as for train: one or several{', or a range' if kind is not str else ''}")
+    add("--data", help=f"{names(data.NAMES)} (default {c.data})")
+    add("--steps", type=int, metavar="N", help="steps of G in a trial (default: as for train)")
+    add("--seeds", type=int, metavar="K", help="from how many seeds each setting is trained (default 3)")
+    add("--trials", type=int, metavar="N", help="pick N settings at random, from the values or from ranges such as "
+                                                "1e-5..1e-2 (default: the full grid)")
+    add("--seed", type=int, help="of the random picks (default 0)")
+    add("--jobs", type=int, metavar="N", help="how many trials run at once, one on a core (default: on all cores)")
+    add("--n", type=int, help="samples to measure by (default: 10,000 images, 2,500 points)")
+    add("--device", help=f"{names(DEVICES)} (default {c.device})")
+    add("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST")
+    add("--out", metavar="DIR", help="the search's folder (default: tuning/ and the next free number)")
+    add("--resume", metavar="DIR", help="go on with the search in this folder, with more --seeds or --trials if given")
 
     fetch = command("data", _data, "download and verify a data set")
     fetch.add_argument("name", help="mnist or fashion-mnist")

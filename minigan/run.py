@@ -28,8 +28,8 @@ from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
-__all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "generate", "labels", "load", "resume",
-           "sample", "train"]
+__all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "generate", "labels", "load", "next_free",
+           "resume", "sample", "train"]
 
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
 PARTS = ("G", "D", "opt_g", "opt_d")
@@ -158,7 +158,7 @@ def train(config, out=None, runs="runs", progress=None, tell=None):
     Raises ConfigError if `out` exists and is not an empty folder; nothing is written before data and networks stand.
     Raises Interrupted, with everything saved, after the step in which Ctrl-C or SIGTERM came.
     """
-    folder = _next_free(Path(runs)) if out is None else Path(out)
+    folder = next_free(Path(runs)) if out is None else Path(out)
     _refuse_to_overwrite(folder)
     run, tell = Run(config), tell or _nobody
     if config.init_from:
@@ -171,7 +171,7 @@ def train(config, out=None, runs="runs", progress=None, tell=None):
             if out is not None:
                 _refuse_to_overwrite(folder)
                 raise
-            folder = _next_free(Path(runs))
+            folder = next_free(Path(runs))
     _save(run, folder)
     return _play(run, folder, progress, tell)
 
@@ -266,7 +266,8 @@ def _readable_meta():
         raise CheckpointError("the checkpoint is not complete", where="checkpoint", got=repr(error)) from error
 
 
-def _next_free(runs):
+def next_free(runs):
+    """The folder in `runs` with the next free number: runs/001, …"""
     numbers = [int(path.name) for path in runs.glob("[0-9]*") if path.name.isdigit()] if runs.is_dir() else []
     return runs / f"{max(numbers, default=0) + 1:03d}"
 
