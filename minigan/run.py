@@ -15,7 +15,6 @@ import signal
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy as np
 from . import checkpoint, convergence, data, losses, models, plot
 from .backend import random_streams, to_device
 from .config import OPTIMISERS, PRESETS, Config, configure
-from .errors import CheckpointError, ConfigError, DivergenceError, MiniganError
+from .errors import CheckpointError, ConfigError, MiniganError
 from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
@@ -333,13 +332,7 @@ class _Log:
 
     def flush(self):
         for record in self.waiting:
-            numbers = [getattr(record, name) for name in record.FIELDS]
-            if not all(map(isfinite, numbers)):
-                raise DivergenceError(
-                    "the game has diverged", where=f"step {record.step}", expected="finite numbers",
-                    got=", ".join(f"{k} {v:g}" for k, v in zip(record.FIELDS, numbers) if not isfinite(v)),
-                    fix="The last good checkpoint is kept. Try a lower --lr, or another objective")
-            self.writer.writerow([record.step, *(f"{number:.9g}" for number in numbers)])
+            self.writer.writerow([f"{number:.9g}" for number in record.require_finite().values()])
         self.waiting.clear()
         self.file.flush()
 

@@ -1,9 +1,11 @@
 """Algorithm 1: the minimax game, as a Python generator that yields after every step of G."""
 
+from math import isfinite
+
 import numpy as np
 
 from .backend import get_array_module, to_device
-from .errors import ConfigError
+from .errors import ConfigError, DivergenceError
 from .functional import mean
 from .losses import total
 from .tensor import Tensor, grad, no_grad
@@ -38,6 +40,15 @@ class StepRecord:
     def as_dict(self):
         """All of it, as a dict of numbers: step, and the others in the order above."""
         return {"step": self.step} | {name: getattr(self, name) for name in self._scalars}
+
+    def require_finite(self):
+        """All of it, as `as_dict`. Raises DivergenceError, which names them, for numbers that are NaN or infinite."""
+        numbers = self.as_dict()
+        if lost := [f"{name} {value:g}" for name, value in numbers.items() if not isfinite(value)]:
+            raise DivergenceError("the game has diverged", where=f"step {self.step}", expected="finite numbers",
+                                  got=", ".join(lost), fix="What was saved before is kept. Try a lower learning "
+                                                           "rate, or another objective")
+        return numbers
 
     def __repr__(self):
         return f"StepRecord({', '.join(f'{k}={v:.6g}' for k, v in self.as_dict().items())})"

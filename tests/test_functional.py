@@ -212,6 +212,33 @@ def test_maximum_sends_the_gradient_to_the_larger_and_a_tie_to_a():
     assert_array_equal([ga.data, gb.data], [[0, 2, 3], [1, 0, 0]])
 
 
+def test_equal_largest_ones_share_the_gradient_of_max():
+    x = Tensor([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]])
+    y = F.max(x, axis=1)
+    assert_array_equal(y.data, [5, 3])
+    assert_array_equal(grad(y.sum(), x).data, [[0, 0.5, 0.5], [1, 0, 0]])
+
+
+def test_max_keeps_its_axis_if_asked():
+    x = random(3, 5, 2)
+    assert_array_equal(F.max(x, 1, keepdims=True).data, x.max(1, keepdims=True))
+    assert_array_equal(F.max(x, -1).data, x.max(-1))
+
+
+@pytest.mark.parametrize("axis", [None, 1, (0, 2)])
+def test_norm_is_numpys(axis):
+    x = random(3, 5, 2)
+    assert_allclose(F.norm(x, axis).data, np.sqrt((x**2).sum(axis)), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_slope_of_norm_is_zero_at_its_kink_to_every_order(dtype):
+    x = Tensor(np.zeros((2, 3), dtype))
+    (g,) = grad(F.norm(x, 1).sum(), [x], create_graph=True)
+    assert_array_equal(g.data, 0)
+    assert_array_equal(grad((g * g).sum(), x).data, 0)
+
+
 def test_maximum_broadcasts_and_sums_its_gradients():
     a, b = Tensor([[1.0], [5.0]]), Tensor([2.0, 4.0, 6.0])
     ga, gb = grad(F.maximum(a, b).sum(), [a, b])

@@ -191,6 +191,16 @@ def test_build_gives_the_pair_for_points():
     assert (layers(G), layers(D)) == (TOY_G, TOY_D)
 
 
+def test_the_pacgan_papers_networks_are_those_of_its_configuration():
+    """Four hidden layers of 400 with BatchNorm in G, three of 200 maxout units with five pieces in D; N(0, 0.02)."""
+    G, D = build("pacgan", 2, (2,), rng=0)
+    hidden = ["BatchNorm1d(400)", "ReLU()"]
+    assert layers(G) == ["Linear(2, 400)", *hidden, *(["Linear(400, 400)", *hidden] * 3), "Linear(400, 2)"]
+    assert layers(D) == ["Linear(2, 1000)", "Maxout(5)", *(["Linear(200, 1000)", "Maxout(5)"] * 2), "Linear(200, 1)"]
+    assert [layer.bias is None for layer in G if isinstance(layer, nn.Linear)] == [True] * 4 + [False]
+    assert np.std(D[2].weight.data) == pytest.approx(0.02, rel=0.01)
+
+
 @pytest.mark.parametrize("name", ["mpl", "", None])
 def test_an_unknown_model_is_refused_with_the_list(name):
     with pytest.raises(ConfigError) as error:

@@ -115,12 +115,15 @@ LAYERS = [
     Layer("Tanh", lambda: nn.Tanh(), (3, 5), lambda t: t.Tanh(), "Tanh()",
           lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))),
     Layer("Sigmoid", lambda: nn.Sigmoid(), (3, 5), lambda t: t.Sigmoid(), "Sigmoid()", lambda x: 1 / (1 + np.exp(-x))),
+    Layer("Maxout", lambda: nn.Maxout(3), (5, 6), lambda t: t.Sequential(t.Unflatten(1, (3, 2)), t.MaxPool2d((3, 1)),
+                                                                         t.Flatten()),
+          "Maxout(3)", lambda x: np.maximum(np.maximum(x[:, :2], x[:, 2:4]), x[:, 4:])),
     Layer("Dropout, evaluating", lambda: nn.Dropout(0.3).eval(), (3, 5), lambda t: t.Dropout(0.3).eval(),
           "Dropout(0.3)", lambda x: x),
 ]
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=[layer.name.replace(" ", "-") for layer in LAYERS])
 TESTED_ELSEWHERE = {"Module", "Parameter", "Sequential", "BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm",
-                    "SpectralNorm", "Embedding"}
+                    "SpectralNorm", "Embedding", "GRU", "SelfAttention2d"}
 
 
 def random(shape, seed=0):

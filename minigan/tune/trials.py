@@ -91,10 +91,7 @@ def _train_and_measure(config, n, path):
     game = islice(run.play(), config.steps)
     while records := list(islice(game, 50)):  # on a GPU every reading of a record halts the computation
         for record in records:
-            numbers = {name: getattr(record, name) for name in record.FIELDS}
-            if not all(map(isfinite, numbers.values())):
-                raise DivergenceError("the game has diverged", where=f"step {record.step}", expected="finite numbers",
-                                      got=", ".join(f"{k} {v:g}" for k, v in numbers.items() if not isfinite(v)))
+            record.require_finite()
     value = float(quality(run, n)[1])
     if not isfinite(value):
         raise DivergenceError("the samples cannot be measured", where=f"step {run.step}", got=value)
