@@ -55,6 +55,7 @@ PRESETS = {
     "mlp": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
     "pooling": {"lr": 5e-4, "lr_d": 5e-4},
     "resnet": {"lr": 2e-4, "lr_d": 2e-4},
+    "attention": {"objective": "r1", "lr": 5e-4, "lr_d": 2e-3},
     "dcgan-sn": {"objective": "hinge", "lr": 5e-4, "lr_d": 4e-3},
     "resnet-sn": {"objective": "hinge", "lr": 5e-4, "lr_d": 2e-3},
     "digits": {},
