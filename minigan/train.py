@@ -67,7 +67,7 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
                    (x, y) with labels y (m,); the networks are then called as G(z, y) and D(x, y)
     noise        : m → (m, latent_dim), fresh latent vectors
     n_d          : steps of D for each step of G
-    rng          : a NumPy generator, for objectives whose penalty draws random numbers
+    rng          : for objectives whose penalty draws random numbers: a NumPy generator, a seed, or None
     yields       : a `StepRecord`
     raises       : ConfigError for n_d < 1, when the first item is asked for
 
@@ -79,7 +79,7 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
     if not isinstance(n_d, (int, np.integer)) or n_d < 1:
         raise ConfigError("D needs at least one step for each step of G", where="minimax", expected="an int n_d ≥ 1",
                           got=repr(n_d))
-    theta_g, theta_d = G.parameters(), D.parameters()
+    theta_g, theta_d, rng = G.parameters(), D.parameters(), np.random.default_rng(rng)
     batches, step = iter(batches), 0
     while True:                                                             # repeat
         for _ in range(n_d):                                                #   for i = 1 to n_d do

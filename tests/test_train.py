@@ -413,6 +413,12 @@ def test_the_penalty_gets_d_the_real_and_the_generated_batch_and_the_random_numb
         assert_array_equal(x_fake.data, G.said[2 * i])
 
 
+def test_a_penalty_draws_its_random_numbers_from_a_seed_or_from_anywhere():
+    seeded = [play(*small_pair(), "wgan-gp", rng=rng)[-1].loss_d for rng in (3, 3, np.random.default_rng(3), 4)]
+    assert seeded[0] == seeded[1] == seeded[2] != seeded[3]
+    assert np.isfinite(play(*small_pair(), "wgan-gp")[-1].loss_d)
+
+
 def test_the_penaltys_batches_are_leaves():
     """G is held fixed: a penalty cannot reach it, and can take a gradient for the batch."""
     objective = hooked()
