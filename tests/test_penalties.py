@@ -90,12 +90,12 @@ class TestF9TheGradientPenalty:
             seen.append(x.data)
             return F.sum(x, 1, keepdims=True)
 
-        class Ends:
+        class Ends(np.random.Generator):
             def random(self, shape):
                 return np.linspace(0, 1, M).reshape(shape)
 
         x, y = batch(2), batch(2, seed=1)
-        gradient_penalty(D, x, y, Ends())
+        gradient_penalty(D, x, y, Ends(np.random.PCG64()))
         assert_array_equal(seen[0][0], y[0])   # ε = 0 is the generated sample
         assert_array_equal(seen[0][-1], x[-1])  # ε = 1 the real one
 

@@ -4,6 +4,8 @@ A penalty is a term of D's loss that contains D's gradient in x. `grad(…, crea
 of the graph, and the optimiser's `grad` then differentiates through it: double backpropagation.
 """
 
+import numpy as np
+
 from ..backend import to_device
 from ..errors import ConfigError
 from ..functional import mean, norm, sum
@@ -22,7 +24,8 @@ def gradient_penalty(D, x_real, x_fake, rng, *y, lam=10.0):
     norm has a kink, and the derivative taken there is 0. For a linear critic D(x) = ⟨w, x⟩ the penalty's gradient in w
     is 2λ(‖w‖ − 1) w/‖w‖.
 
-    x_real, x_fake : (m, …) tensors or arrays of equal shape, constants;  rng : a NumPy generator, for ε
+    x_real, x_fake : (m, …) tensors or arrays of equal shape, constants
+    rng            : where ε comes from: a NumPy generator, a seed, or None
     y              : labels, for a conditional D;  lam : λ ≥ 0
     returns        : () scalar that depends on D's parameters
     raises         : ConfigError for a D that mixes samples, see `refuse_mixing`
@@ -30,7 +33,7 @@ def gradient_penalty(D, x_real, x_fake, rng, *y, lam=10.0):
     """
     refuse_mixing("gradient_penalty", D)
     x_real, x_fake = _data(x_real), _data(x_fake)
-    eps = rng.random((len(x_real),) + (1,) * (x_real.ndim - 1))  # (m, 1, …), in main memory
+    eps = np.random.default_rng(rng).random((len(x_real),) + (1,) * (x_real.ndim - 1))  # (m, 1, …), in main memory
     eps = to_device(eps.astype(x_real.dtype), Tensor(x_real).device)
     norms = _gradient_norms(D, eps * x_real + (1 - eps) * x_fake, *y)
     return lam * mean((norms - 1) ** 2)
