@@ -294,6 +294,11 @@ def test_f9_the_wasserstein_objectives_have_their_papers_settings(objective, exp
     assert losses.OBJECTIVES["wgan"].clip == 0.01 and losses.OBJECTIVES["wgan-gp"].lam == 10
 
 
+def test_f9_the_penalty_is_lighter_on_points_as_its_authors_have_it():
+    assert run.configure(data="ring", objective="wgan-gp").lam == 0.1
+    assert run.configure(data="digits", objective="wgan-gp").lam is None
+
+
 @pytest.mark.parametrize("objective", ["wgan-gp", "r1"])
 def test_images_get_a_d_without_batch_norm_where_the_objective_needs_one(objective):
     assert run.configure(objective=objective).model == "dcgan"

@@ -78,7 +78,7 @@ def test_the_ring_of_8_under_four_objectives(tmp_path):
           ["objective", "modes of 8", "high quality, %", "reverse KL", "sliced Wasserstein"], rows)
     for found in results.values():
         assert len(found) == 5 and all(0 <= figures["modes covered"] <= 8 for figures in found)
-    assert np.mean([figures["modes covered"] for figures in results["wgan-gp"]]) > 4
+    assert np.mean([figures["modes covered"] for figures in results["non-saturating"]]) > 4
 
 
 @pytest.mark.slow
@@ -100,4 +100,5 @@ def test_wgan_gp_against_the_non_saturating_loss_on_mnist(tmp_path):
     write("mnist", "MNIST, N2 (dcgan), 1,500 steps of G in batches of 64, mean ± standard deviation over 3 seeds, "
                    "5 × 10,000 samples each. The Fréchet distance is in the features of minigan's own classifier.",
           ["objective", "Fréchet distance", "classes of 10", "reverse KL", "AUC of D"], rows)
-    assert all(figures["classes covered"] == 10 for found in results.values() for figures in found)
+    distance = {label: np.mean([figures["Fréchet distance"] for figures in found]) for label, found in results.items()}
+    assert distance["wgan-gp"] < distance["non-saturating"]
