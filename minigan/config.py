@@ -66,7 +66,7 @@ PRESETS = {
     "sines": {"lr": 1e-3, "lr_d": 4e-3, "steps": 900, "batch_size": 64, "latent_dim": 8},
     "wgan": {"optimizer": "rmsprop", "lr": 5e-5, "lr_d": 5e-5, "n_d": 5},
     "wgan-gp": {"lr": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.9, "n_d": 5},
-    "wgan-gp on points": {"lam": 0.1},  # as the authors' published experiments on mixtures; 10 holds D too tightly there
+    "wgan-gp on points": {"lam": 0.1},  # as in its authors' published experiments on mixtures
 }
 
 
