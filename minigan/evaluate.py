@@ -1,11 +1,13 @@
 """How good is a run: D as a classifier, G's samples against real ones, and whether training converges.
 
-Everything is measured on real samples that training has not seen, with both networks in evaluation mode, and several
-times, with fresh noise each time: a figure is the mean of these draws and their standard deviation. That spread is the
-noise of measuring one trained run. How much two trainings differ, only runs with other seeds say.
+Everything is measured on real samples that training has not seen (but for the embedded digits, of which there are no
+others), with both networks in evaluation mode, and several times, with fresh noise each time: a figure is the mean of
+these draws and their standard deviation. That spread is the noise of measuring one trained run. How much two trainings
+differ, only runs with other seeds say.
 """
 
 import json
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,11 +72,14 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     returns  : an `Evaluation`
 
     Images are compared in the features of a small classifier that minigan trains once and keeps (`metrics.classifier`).
-    Raises CheckpointError for what is no run, ConfigError for n or draws out of range.
+    Raises CheckpointError for what is no run, DataError for a log that is missing or damaged, ConfigError for n or
+    draws out of range.
     """
     if not isinstance(draws, int) or draws < 1:
         raise ConfigError("draws is out of range", expected="a whole number ≥ 1", got=repr(draws))
     folder, run = Path(folder), load(folder, data_dir, device)
+    log = plot.read_log(folder / "log.csv")
+    tempfile.TemporaryFile(dir=folder).close()  # raises if nothing can be written there, before minutes of measuring
     real = yardstick(run.config, run.conditional, n, progress)
     of_d, of_g = [], []
     for stream in random_streams(seed, *map(str, range(draws))).values():
@@ -89,7 +94,7 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     figures = [_figure(group, name, of_d) for name, value in of_d[0].items() if value is not None]
     figures += [_figure("Samples of G", name, of_g, real.beside.get(name, "")) for name in of_g[0]]
     figures += [Figure("To read them by", name, value, 0.0, beside) for name, value, beside in real.scale()]
-    findings = convergence.diagnose(plot.read_log(folder / "log.csv"), run.objective, samples=x, real=real.x,
+    findings = convergence.diagnose(log, run.objective, samples=x, real=real.x,
                                     **real.counts(x))
     title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
              f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}")

@@ -1,6 +1,7 @@
 """`evaluate`: what it measures, on which samples, beside which yardsticks, and what it writes."""
 
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.image import imread
 from minigan import data, evaluate, metrics, run, yardsticks
 from minigan.backend import random_streams
 from minigan.cli import main
-from minigan.errors import CheckpointError, ConfigError
+from minigan.errors import CheckpointError, ConfigError, DataError
 
 SMALL = {"ring": {"data": "ring", "width": 8, "batch_size": 32},
          "wgan": {"data": "ring", "objective": "wgan", "width": 8},
@@ -167,6 +168,26 @@ def test_numbers_out_of_range_are_refused(folders, options, message):
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         evaluate.evaluate(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", "a,b\n1,2\n", "step,loss_d\n1,x\n", "\0\udcff"])
+def test_a_log_that_is_missing_or_damaged_is_said_before_anything_is_measured(folders, tmp_path, monkeypatch, text):
+    folder = shutil.copytree(folders("ring"), tmp_path / "a")
+    (folder / "log.csv").unlink()
+    if text is not None:
+        (folder / "log.csv").write_bytes(text.encode(errors="surrogateescape"))
+    monkeypatch.setattr(evaluate, "yardstick", None)
+    with pytest.raises(DataError, match=r"log\.csv: not a (readable )?log"):
+        evaluate.evaluate(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(folders, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+    monkeypatch.setattr(evaluate.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(evaluate, "yardstick", None)
+    with pytest.raises(PermissionError):
+        evaluate.evaluate(folders("ring"))
 
 
 def test_the_command_prints_the_table_and_the_diagnosis(folders, capsys):
