@@ -160,10 +160,12 @@ def _tune(arguments):
     except tune.Stopped as stop:
         print(f"minigan: {stop}", file=sys.stderr)
         return stop.code
-    print(f"\n{table}\n\nOpen {Path(folder) / 'tuning.png'}, and best.png beside it. "
-          f"The table is in table.md and table.csv.")
-    if table.command:
-        print(f"The best setting is trained by\n  {table.command}")
+    print(f"\n{table}\n")
+    if table.best is None:
+        print(f"The table is in {Path(folder) / 'table.md'} and table.csv.")
+        return 1
+    print(f"Open {Path(folder) / 'tuning.png'}, and best.png beside it. The table is in table.md and table.csv.\n"
+          f"The best setting is trained by\n  {table.command}")
     return 0
 
 
