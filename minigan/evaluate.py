@@ -19,11 +19,19 @@ from .errors import ConfigError
 from .files import replacing
 from .run import generate, labels, load
 from .tensor import Tensor, no_grad
+from .text import wrapped
 from .yardsticks import yardstick
 
 __all__ = ["Evaluation", "Figure", "evaluate", "quality"]
 
 DRAWS = 5
+BESIDE = {  # what to say beside D's figures
+    "accuracy": "of all answers, how many are right; 0.5 is a coin",
+    "precision": "of what D calls real, how much is",
+    "recall": "of the real samples, how many D calls real",
+    "f1": "the harmonic mean of the two",
+    "auc": "how often a real sample scores above a generated one; 0.5: a coin",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Figure:
 
     def __str__(self):
         value = f"{self.mean:.4g}" + (f" ± {self.std:.2g}" if self.std else "")
-        return f"  {self.name:<28}{value:<22}{self.beside}".rstrip()
+        return wrapped(f"  {self.name:<28}{value:<22}{self.beside}", indent=52).rstrip()
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Evaluation:
     findings: list
 
     def __str__(self):
-        lines, group = [self.title], None
+        lines, group = [wrapped(self.title)], None
         for figure in self.figures:
             if figure.group != group:
                 group = figure.group
@@ -91,13 +99,13 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
 
     t = run.objective.threshold
     group = "D, telling real from generated" + ("" if t is None else f" (real where a > {t:g})")
-    figures = [_figure(group, name, of_d) for name, value in of_d[0].items() if value is not None]
+    figures = [_figure(group, name, of_d, BESIDE[name]) for name, value in of_d[0].items() if value is not None]
     figures += [_figure("Samples of G", name, of_g, real.beside.get(name, "")) for name in of_g[0]]
     figures += [Figure("To read them by", name, value, 0.0, beside) for name, value, beside in real.scale()]
     findings = convergence.diagnose(log, run.objective, samples=x, real=real.x,
                                     **real.counts(x))
     title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
-             f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}")
+             f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}".rstrip())
     evaluation = Evaluation(title, figures, findings)
     with replacing(folder / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(asdict(evaluation), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

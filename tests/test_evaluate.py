@@ -153,6 +153,17 @@ class TestWhatItLeaves:
         assert all(p.read_bytes() == content for p, content in before.items())
 
 
+@pytest.mark.parametrize("kind", ["digits", "ring", "sines", "wgan"])
+def test_the_table_fits_a_terminal_of_120_columns(folders, kind):
+    lines = str(evaluate.evaluate(folders(kind), n=50, draws=2)).splitlines()
+    assert max(map(len, lines)) <= 120 and not any(line.endswith(" ") for line in lines)
+
+
+def test_every_figure_of_d_says_what_it_is(folders):
+    found = figures(evaluate.evaluate(folders("ring"), n=50, draws=1))
+    assert all(found[name].beside for name in ("accuracy", "precision", "recall", "f1", "auc"))
+
+
 def test_the_quality_is_one_of_the_figures(folders):
     name, value = evaluate.quality(run.load(folders("ring")), n=200)
     found = figures(evaluate.evaluate(folders("ring"), n=200, draws=3))[name]

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import plot
 from ..files import replacing
+from ..text import wrapped
 
 __all__ = ["Row", "Table"]
 
@@ -129,7 +130,7 @@ class Table:
         cells = self.cells()
         widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
-        return "\n".join([self.title(), "", *lines, "", self.verdict()])
+        return "\n".join([wrapped(self.title()), "", *lines, "", wrapped(self.verdict())])
 
     def save(self, folder):
         """Write `table.csv`, `table.md` and `tuning.png` into a folder."""
