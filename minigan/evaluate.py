@@ -7,7 +7,7 @@ differ, only runs with other seeds say.
 """
 
 import json
-import tempfile
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Figure:
     beside: str = ""
 
     def __str__(self):
-        value = f"{self.mean:.4g}" + (f" ± {self.std:.2g}" if self.std else "")
+        value = f"{self.mean:.4g}" + (f" ± {self.std:.2g}" if self.std > 0 else "")
         return wrapped(f"  {self.name:<28}{value:<22}{self.beside}", indent=52).rstrip()
 
 
@@ -81,13 +81,14 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
 
     Images are compared in the features of a small classifier that minigan trains once and keeps (`metrics.classifier`).
     Raises CheckpointError for what is no run, DataError for a log that is missing or damaged, ConfigError for n or
-    draws out of range.
+    draws out of range or a folder that cannot be written.
     """
     if not isinstance(draws, int) or draws < 1:
         raise ConfigError("draws is out of range", expected="a whole number ≥ 1", got=repr(draws))
     folder, run = Path(folder), load(folder, data_dir, device)
     log = plot.read_log(folder / "log.csv")
-    tempfile.TemporaryFile(dir=folder).close()  # raises if nothing can be written there, before minutes of measuring
+    if not os.access(folder, os.W_OK):  # said before minutes of measuring
+        raise ConfigError("nothing can be written there", where=str(folder), fix="Evaluate a copy of the folder")
     real = yardstick(run.config, run.conditional, n, progress)
     of_d, of_g = [], []
     for stream in random_streams(seed, *map(str, range(draws))).values():
@@ -127,7 +128,8 @@ def quality(run, n=None, seed=0, progress=None):
 
 def _figure(group, name, draws, beside=""):
     values = [draw[name] for draw in draws]
-    return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
+    with np.errstate(invalid="ignore"):  # of few samples the reverse KL can be infinite, and has no spread then
+        return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
 
 
 def _draw(run, y, n, rng):

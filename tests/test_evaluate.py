@@ -176,6 +176,16 @@ def test_numbers_out_of_range_are_refused(folders, options, message):
         evaluate.evaluate(folders("ring"), **options)
 
 
+def test_of_few_images_a_figure_may_be_infinite_but_none_is_printed_as_nan(folders, monkeypatch):
+    real = yardsticks.yardstick(run.load(folders("digits")).config)
+    play_real(monkeypatch, np.stack([real.x[real.classes == k][0] for k in range(10)]))
+    for n in (4, 10):
+        found = evaluate.evaluate(folders("digits"), n=n, draws=2)
+        assert "nan" not in str(found)
+    with pytest.raises(ConfigError, match=r"n is out of range .expected a whole number ≥ 4"):
+        evaluate.evaluate(folders("digits"), n=3)
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         evaluate.evaluate(tmp_path)
@@ -193,11 +203,9 @@ def test_a_log_that_is_missing_or_damaged_is_said_before_anything_is_measured(fo
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(folders, monkeypatch):
-    def refuse(dir):
-        raise PermissionError(13, "Permission denied", str(dir))
-    monkeypatch.setattr(evaluate.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(evaluate.os, "access", lambda path, mode: False)
     monkeypatch.setattr(evaluate, "yardstick", None)
-    with pytest.raises(PermissionError):
+    with pytest.raises(ConfigError, match="nothing can be written there"):
         evaluate.evaluate(folders("ring"))
 
 
