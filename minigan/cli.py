@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from .errors import ConfigError, MiniganError
+from .text import wrapped
 
 __all__ = ["main"]
 
@@ -90,7 +91,7 @@ def _progress(records, done, total):
 def _tell(sentence):
     from tqdm import tqdm
 
-    tqdm.write(sentence)  # print, but above the progress bar
+    tqdm.write("\n".join(map(wrapped, sentence.splitlines())))  # print, but above the progress bar
 
 
 def _sample(arguments):
@@ -160,10 +161,12 @@ def _tune(arguments):
     except tune.Stopped as stop:
         print(f"minigan: {stop}", file=sys.stderr)
         return stop.code
-    print(f"\n{table}\n\nOpen {Path(folder) / 'tuning.png'}, and best.png beside it. "
-          f"The table is in table.md and table.csv.")
-    if table.command:
-        print(f"The best setting is trained by\n  {table.command}")
+    print(f"\n{table}\n")
+    if table.best is None:
+        print(f"The table is in {Path(folder) / 'table.md'} and table.csv.")
+        return 1
+    print(f"Open {Path(folder) / 'tuning.png'}, and best.png beside it. The table is in table.md and table.csv.\n"
+          f"The best setting is trained by\n  {table.command}")
     return 0
 
 
@@ -248,24 +251,25 @@ def _parser():
 
     c = config.Config
     train = command("train", _train, "train a GAN; without arguments on the embedded digits, in about a minute")
+    train.epilog = "Presets are what differs by data, model and objective: see PRESETS in minigan/config.py."
     add = train.add_argument
     add("--data", help=f"{names(data.NAMES)} (default {c.data})")
-    add("--model", help=f"{names(models.MODELS)} (default {c.model}; for points mlp)")
-    add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective})")
-    add("--steps", type=int, metavar="N", help="steps of G (default: by data and model)")
+    add("--model", help=f"{names(models.MODELS)} (default {c.model}, or by data and objective)")
+    add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective}, or by preset)")
+    add("--steps", type=int, metavar="N", help="steps of G (default: by data)")
     add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")
-    add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size}, or by data)")
-    add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d}, or by objective)")
-    add("--lr", type=float, help=f"learning rate of G, and of D without --lr-d (default {c.lr:g}, or by model)")
-    add("--lr-d", type=float, metavar="LR", help=f"learning rate of D (default {c.lr_d:g}, or by model)")
-    add("--beta1", type=float, metavar="B", help=f"Adam's first beta (default {c.beta1:g}, or by model)")
-    add("--beta2", type=float, metavar="B", help=f"Adam's second beta (default {c.beta2:g}, or by objective)")
+    add("--batch-size", type=int, metavar="M", help=f"samples in a batch (default {c.batch_size}, or by preset)")
+    add("--n-d", type=int, metavar="K", help=f"steps of D for each step of G (default {c.n_d}, or by preset)")
+    add("--lr", type=float, help=f"learning rate of G, and of D without --lr-d (default {c.lr:g}, or by preset)")
+    add("--lr-d", type=float, metavar="LR", help=f"learning rate of D (default {c.lr_d:g}, or by preset)")
+    add("--beta1", type=float, metavar="B", help=f"Adam's first beta (default {c.beta1:g}, or by preset)")
+    add("--beta2", type=float, metavar="B", help=f"Adam's second beta (default {c.beta2:g}, or by preset)")
     add("--lam", type=float, help="weight of the penalty of wgan-gp and r1 (default 10)")
     add("--clip", type=float, help="bound on D's weights in wgan (default 0.01)")
-    add("--width", type=int, metavar="N", help="of the networks' layers (default: the model's document's)")
-    add("--depth", type=int, metavar="N", help="how many of them (default: the model's document's)")
-    add("--optimizer", help=f"{names(config.OPTIMISERS)} (default {c.optimizer}, or by objective)")
-    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim}; for points 2)")
+    add("--width", type=int, metavar="N", help="of the networks' layers (default: as in the model's document)")
+    add("--depth", type=int, metavar="N", help="how many layers (default: as in the model's document)")
+    add("--optimizer", help=f"{names(config.OPTIMISERS)} (default {c.optimizer}, or by preset)")
+    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim}, or by preset)")
     add("--seed", type=int, help=f"of everything random (default {c.seed})")
     add("--device", help=f"{names(DEVICES)} (default {c.device})")
     add("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST, instead of a download")

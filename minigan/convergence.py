@@ -21,6 +21,7 @@ import numpy as np
 
 from .backend import to_numpy
 from .metrics.likeness import Likeness, likeness
+from .text import wrapped
 
 __all__ = ["Finding", "diagnose", "report"]
 
@@ -73,8 +74,8 @@ def diagnose(log, objective, *, samples=None, real=None, modes=None, classes=Non
 
 
 def report(findings):
-    """The findings as text for the terminal: one line each, beginning with its severity."""
-    return "\n".join(f"[{finding.severity}] {finding.message}" for finding in findings)
+    """The findings as text for the terminal: a paragraph each, beginning with its severity."""
+    return "\n".join(wrapped(f"[{finding.severity}] {finding.message}") for finding in findings)
 
 
 # --- what the rules are given ---

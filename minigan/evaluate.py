@@ -1,11 +1,13 @@
 """How good is a run: D as a classifier, G's samples against real ones, and whether training converges.
 
-Everything is measured on real samples that training has not seen, with both networks in evaluation mode, and several
-times, with fresh noise each time: a figure is the mean of these draws and their standard deviation. That spread is the
-noise of measuring one trained run. How much two trainings differ, only runs with other seeds say.
+Everything is measured on real samples that training has not seen (but for the embedded digits, of which there are no
+others), with both networks in evaluation mode, and several times, with fresh noise each time: a figure is the mean of
+these draws and their standard deviation. That spread is the noise of measuring one trained run. How much two trainings
+differ, only runs with other seeds say.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,11 +19,19 @@ from .errors import ConfigError
 from .files import replacing
 from .run import generate, labels, load
 from .tensor import Tensor, no_grad
+from .text import wrapped
 from .yardsticks import yardstick
 
 __all__ = ["Evaluation", "Figure", "evaluate", "quality"]
 
 DRAWS = 5
+BESIDE = {  # what to say beside D's figures
+    "accuracy": "of all answers, how many are right; 0.5 is a coin",
+    "precision": "of what D calls real, how much is",
+    "recall": "of the real samples, how many D calls real",
+    "f1": "the harmonic mean of the two",
+    "auc": "how often a real sample scores above a generated one; 0.5: a coin",
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,8 @@ class Figure:
     beside: str = ""
 
     def __str__(self):
-        value = f"{self.mean:.4g}" + (f" ± {self.std:.2g}" if self.std else "")
-        return f"  {self.name:<28}{value:<22}{self.beside}".rstrip()
+        value = f"{self.mean:.4g}" + (f" ± {self.std:.2g}" if self.std > 0 else "")
+        return wrapped(f"  {self.name:<28}{value:<22}{self.beside}", indent=52).rstrip()
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Evaluation:
     findings: list
 
     def __str__(self):
-        lines, group = [self.title], None
+        lines, group = [wrapped(self.title)], None
         for figure in self.figures:
             if figure.group != group:
                 group = figure.group
@@ -70,11 +80,15 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     returns  : an `Evaluation`
 
     Images are compared in the features of a small classifier that minigan trains once and keeps (`metrics.classifier`).
-    Raises CheckpointError for what is no run, ConfigError for n or draws out of range.
+    Raises CheckpointError for what is no run, DataError for a log that is missing or damaged, ConfigError for n or
+    draws out of range or a folder that cannot be written.
     """
     if not isinstance(draws, int) or draws < 1:
         raise ConfigError("draws is out of range", expected="a whole number ≥ 1", got=repr(draws))
     folder, run = Path(folder), load(folder, data_dir, device)
+    log = plot.read_log(folder / "log.csv")
+    if not os.access(folder, os.W_OK):  # said before minutes of measuring
+        raise ConfigError("nothing can be written there", where=str(folder), fix="Evaluate a copy of the folder")
     real = yardstick(run.config, run.conditional, n, progress)
     of_d, of_g = [], []
     for stream in random_streams(seed, *map(str, range(draws))).values():
@@ -86,13 +100,13 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
 
     t = run.objective.threshold
     group = "D, telling real from generated" + ("" if t is None else f" (real where a > {t:g})")
-    figures = [_figure(group, name, of_d) for name, value in of_d[0].items() if value is not None]
+    figures = [_figure(group, name, of_d, BESIDE[name]) for name, value in of_d[0].items() if value is not None]
     figures += [_figure("Samples of G", name, of_g, real.beside.get(name, "")) for name in of_g[0]]
     figures += [Figure("To read them by", name, value, 0.0, beside) for name, value, beside in real.scale()]
-    findings = convergence.diagnose(plot.read_log(folder / "log.csv"), run.objective, samples=x, real=real.x,
+    findings = convergence.diagnose(log, run.objective, samples=x, real=real.x,
                                     **real.counts(x))
     title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
-             f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}")
+             f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}".rstrip())
     evaluation = Evaluation(title, figures, findings)
     with replacing(folder / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(asdict(evaluation), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -114,7 +128,8 @@ def quality(run, n=None, seed=0, progress=None):
 
 def _figure(group, name, draws, beside=""):
     values = [draw[name] for draw in draws]
-    return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
+    with np.errstate(invalid="ignore"):  # of few samples the reverse KL can be infinite, and has no spread then
+        return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
 
 
 def _draw(run, y, n, rng):

@@ -17,8 +17,19 @@ def replacing(path):
 
     So a reader finds the old file or the new one, never half of one, whenever the writer is stopped. The
     temporary file is of this writer alone, and in the same folder, where `os.replace` is one step of the file system.
+    An OSError names `path`, also if the disk is full, where the system's own names no file.
     """
     path = Path(path)
+    try:
+        with _replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+@contextmanager
+def _replacing(path):
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     temporary = Path(name)

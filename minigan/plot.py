@@ -5,11 +5,12 @@ Functions draw on a matplotlib axes that they are given; `save` writes what one 
 """
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
 from .backend import to_device, to_numpy
-from .errors import ShapeError
+from .errors import DataError, ShapeError
 from .files import replacing
 from .tensor import Tensor, no_grad
 
@@ -140,10 +141,21 @@ def _smooth(step, values):
 
 
 def read_log(path):
-    """The columns of a `log.csv`: a dict name → list of numbers, NaN where there is none."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else [])}
+    """The columns of a `log.csv`: a dict name → list of numbers, NaN where there is none.
+
+    A last row that does not end, as a run that was killed can leave it, is left out. Raises DataError for what is no
+    log.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+        names, rows = rows.fieldnames or [], list(rows)
+        columns = {name: [float(row[name] or "nan") for row in rows] for name in names}
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError("not a readable log", where=str(path), got=f"{type(error).__name__}: {error}") from error
+    if "step" not in columns:
+        raise DataError("not a log of a run", where=str(path), expected="a column 'step'", got=", ".join(names)[:200])
+    return columns
 
 
 def save(path, draw, ncols=1, size=(5.0, 4.5), dpi=110):

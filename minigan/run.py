@@ -22,7 +22,7 @@ import numpy as np
 from . import checkpoint, convergence, data, losses, models, plot
 from .backend import random_streams, to_device
 from .config import OPTIMISERS, PRESETS, Config, configure
-from .errors import CheckpointError, ConfigError, MiniganError
+from .errors import CheckpointError, ConfigError, DataError, MiniganError
 from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
@@ -282,9 +282,10 @@ class Interrupted(Exception):
 def _play(run, folder, progress, tell):
     config = run.config
     every = max(1, config.steps // 10)
-    _write_config(folder, config)
     remaining, told = islice(run.play(), config.steps - run.step), set()
-    with _log(folder / "log.csv", run.step) as log, _stop_signals() as stopped:
+    # NumPy's warnings of overflow are silenced: what is no longer finite is found by the log, and said in one sentence.
+    with _log(folder / "log.csv", run.step) as log, _stop_signals() as stopped, np.errstate(all="ignore"):
+        _write_config(folder, config)
         for record in progress(remaining, run.step, config.steps) if progress else remaining:
             log.write(record)
             stop = stopped[0] if stopped and record.step < config.steps else None  # read once: a signal may come now
@@ -343,9 +344,13 @@ def _log(path, step):
     header = ["step", *StepRecord.FIELDS]
     rows = []
     if step and path.is_file():
-        with open(path, newline="", encoding="utf-8") as file:  # it may have fewer columns, of an older version
-            rows = [[row.get(name, "") for name in header] for row in csv.DictReader(file)
-                    if None not in row.values() and row["step"].isdigit() and int(row["step"]) <= step]
+        try:
+            with open(path, newline="", encoding="utf-8") as file:  # it may have fewer columns, of an older version
+                rows = [[row.get(name, "") for name in header] for row in csv.DictReader(file)
+                        if None not in row.values() and row["step"].isdigit() and int(row["step"]) <= step]
+        except (ValueError, KeyError, csv.Error) as error:
+            raise DataError("not a readable log", where=str(path), got=f"{type(error).__name__}: {error}",
+                            fix="Move it away to go on without it") from error
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     with open(path, "a", newline="", encoding="utf-8") as file:

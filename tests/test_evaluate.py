@@ -1,6 +1,7 @@
 """`evaluate`: what it measures, on which samples, beside which yardsticks, and what it writes."""
 
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.image import imread
 from minigan import data, evaluate, metrics, run, yardsticks
 from minigan.backend import random_streams
 from minigan.cli import main
-from minigan.errors import CheckpointError, ConfigError
+from minigan.errors import CheckpointError, ConfigError, DataError
 
 SMALL = {"ring": {"data": "ring", "width": 8, "batch_size": 32},
          "wgan": {"data": "ring", "objective": "wgan", "width": 8},
@@ -152,6 +153,17 @@ class TestWhatItLeaves:
         assert all(p.read_bytes() == content for p, content in before.items())
 
 
+@pytest.mark.parametrize("kind", ["digits", "ring", "sines", "wgan"])
+def test_the_table_fits_a_terminal_of_120_columns(folders, kind):
+    lines = str(evaluate.evaluate(folders(kind), n=50, draws=2)).splitlines()
+    assert max(map(len, lines)) <= 120 and not any(line.endswith(" ") for line in lines)
+
+
+def test_every_figure_of_d_says_what_it_is(folders):
+    found = figures(evaluate.evaluate(folders("ring"), n=50, draws=1))
+    assert all(found[name].beside for name in ("accuracy", "precision", "recall", "f1", "auc"))
+
+
 def test_the_quality_is_one_of_the_figures(folders):
     name, value = evaluate.quality(run.load(folders("ring")), n=200)
     found = figures(evaluate.evaluate(folders("ring"), n=200, draws=3))[name]
@@ -164,9 +176,37 @@ def test_numbers_out_of_range_are_refused(folders, options, message):
         evaluate.evaluate(folders("ring"), **options)
 
 
+def test_of_few_images_a_figure_may_be_infinite_but_none_is_printed_as_nan(folders, monkeypatch):
+    real = yardsticks.yardstick(run.load(folders("digits")).config)
+    play_real(monkeypatch, np.stack([real.x[real.classes == k][0] for k in range(10)]))
+    for n in (4, 10):
+        found = evaluate.evaluate(folders("digits"), n=n, draws=2)
+        assert "nan" not in str(found)
+    with pytest.raises(ConfigError, match=r"n is out of range .expected a whole number ≥ 4"):
+        evaluate.evaluate(folders("digits"), n=3)
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         evaluate.evaluate(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", "a,b\n1,2\n", "step,loss_d\n1,x\n", "\0\udcff"])
+def test_a_log_that_is_missing_or_damaged_is_said_before_anything_is_measured(folders, tmp_path, monkeypatch, text):
+    folder = shutil.copytree(folders("ring"), tmp_path / "a")
+    (folder / "log.csv").unlink()
+    if text is not None:
+        (folder / "log.csv").write_bytes(text.encode(errors="surrogateescape"))
+    monkeypatch.setattr(evaluate, "yardstick", None)
+    with pytest.raises(DataError, match=r"log\.csv: not a (readable )?log"):
+        evaluate.evaluate(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(folders, monkeypatch):
+    monkeypatch.setattr(evaluate.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(evaluate, "yardstick", None)
+    with pytest.raises(ConfigError, match="nothing can be written there"):
+        evaluate.evaluate(folders("ring"))
 
 
 def test_the_command_prints_the_table_and_the_diagnosis(folders, capsys):

@@ -38,3 +38,13 @@ def test_the_file_has_the_rights_of_any_new_file(tmp_path):
     with replacing(tmp_path / "a") as temporary:
         temporary.write_text("")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("temporary_name", [None, ".a.xyz.part"])
+def test_an_error_of_the_file_system_names_the_file(tmp_path, temporary_name):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a'") as caught, replacing(tmp_path / "a"):
+        raise OSError(28, "No space left on device", temporary_name)
+    assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "nothing" / "a"):
+        pass
+    assert caught.value.filename == str(tmp_path / "nothing" / "a")

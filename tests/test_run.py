@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from minigan import checkpoint, losses, run
 from minigan.backend import cuda_available
 from minigan.convergence import Finding
-from minigan.errors import CheckpointError, ConfigError, DeviceError, DivergenceError
+from minigan.errors import CheckpointError, ConfigError, DataError, DeviceError, DivergenceError
 from minigan.plot import read_log
 
 SMALL = {"data": "digits", "model": "mlp", "batch_size": 16, "latent_dim": 8}
@@ -333,7 +334,7 @@ def test_sequences_are_trained_and_drawn(tmp_path):
 def test_a_run_that_is_no_longer_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     config = run.configure(data="ring", optimizer="sgd", objective="lsgan", lr=1e6, steps=200, batch_size=16, width=8)
     with pytest.raises(DivergenceError, match=r"step \d+: the game has diverged.*lower learning rate"), \
-            np.errstate(all="ignore"):
+            warnings.catch_warnings(action="error"):  # NumPy's would be more than one sentence
         run.train(config, tmp_path / "a")
     parts, meta = checkpoint.load(tmp_path / "a" / "checkpoint.npz")
     assert all(np.isfinite(array).all() for part in parts.values() for array in part.values())
@@ -361,6 +362,22 @@ def test_the_log_of_an_older_version_is_kept_on_resume(folder):
     log = read_log(path)
     assert log["step"] == list(range(1, 23)) and np.isfinite(log["loss_d"]).all()
     assert np.isnan(log["grad_norm_g"][:20]).all() and np.isfinite(log["grad_norm_g"][20:]).all()
+
+
+def test_a_log_that_cannot_be_read_is_not_overwritten(folder):
+    for damaged in (b"\xff\xfe", b"a,b\n1,2\n"):
+        (folder / "log.csv").write_bytes(damaged)
+        with pytest.raises(DataError, match=r"not a readable log.*Move it away"):
+            run.resume(folder, steps=22)
+        assert (folder / "log.csv").read_bytes() == damaged
+
+
+def test_a_last_row_of_the_log_that_does_not_end_is_left_out(folder):
+    path = folder / "log.csv"
+    text = path.read_text()
+    for cut in range(len(text) - 1, text.rindex(",") - 30, -1):
+        path.write_text(text[:cut])  # also in the middle of a number: "1e-0"
+        assert read_log(path)["step"] == list(range(1, 20))
 
 
 def test_samples_of_a_run(folder):

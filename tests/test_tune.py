@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from threadpoolctl import threadpool_info
 
@@ -22,6 +23,7 @@ from minigan.cli import main
 from minigan.errors import ConfigError, DataError, DivergenceError, MiniganError
 from minigan.evaluate import quality
 from minigan.tune import Row, Table, trials
+from minigan.tune.table import _draw
 
 SMALL = {"data": "ring", "width": 8, "batch_size": 16, "steps": 5, "n": 50, "jobs": 1}
 LRS = {"lr": [1e-4, 1e-3]}
@@ -201,6 +203,7 @@ def table(*values, failed=0):
     ([(1.0, 1.1, 0.9), (1.0, 1.2, 1.1)], "No. 1 cannot be told apart from no. 2:"),
     ([(0.0, 1.0), (0.1, 1.2), (0.2, 1.2), (9.0, 9.1), (1, 9)], "No. 1 cannot be told apart from no. 2 to 4:"),
     ([(0.0, 0.1), (0.1, 0.2), (2.0, 2.1), (0.0, 9.0)], "No. 1 cannot be told apart from no. 2, 4:"),
+    ([(0.0, 0.1), (0.1, 0.2), (0.1, 0.2), (2.0, 2.1)], "No. 1 cannot be told apart from no. 2, 3:"),
     ([(1.0,), (2.0,)], "One seed says nothing about the spread"),
     ([(1.0, 2.0)], "There is no other setting"),
 ])
@@ -229,6 +232,32 @@ def test_the_verdict_is_welchs_test():
 def test_if_everything_fails_there_is_no_best():
     failed = Table("ring", "distance", 5, 1, {}, [Row({"lr": 1.0}, "a", (), ("step 1: diverged",))], 0.1)
     assert failed.best is None and "No setting was trained to its end" in str(failed)
+
+
+def test_a_single_seed_has_no_spread_and_a_failed_setting_no_figures():
+    first, second = table((1.0,), failed=1).cells()[1:]
+    assert first[2:6] == ["1", "", "1", "1"] and second[2:6] == [""] * 4
+
+
+def test_a_reason_is_what_is_wrong_without_advice_for_a_single_run(pretend):
+    def diverge(config):
+        if config.lr > 5e-4:
+            raise DivergenceError("it has diverged", where="step 1", expected="numbers", got="nan", fix="Try less")
+        return 1.0
+
+    pretend(diverge)
+    assert tune.search("a", **SMALL, **LRS, seeds=1).rows[1].reasons == ("step 1: it has diverged (got nan)",)
+
+
+@pytest.mark.parametrize("rates", [(1.121e-5, 1.327e-5, 8.145e-4, 5.474e-3), (1e-4, 2e-4, 1e-3), (0.1, 0.11, 0.7)])
+def test_the_numbers_under_the_picture_do_not_run_into_each_other(rates):
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    axes = figure.subplots(1, 2)
+    rows = [Row({"lr": rate}, str(rate), (1.0, 2.0)) for rate in rates]
+    _draw(axes, Table("ring", "distance", 5, 2, {}, rows, 0.1), rows, ["lr"])
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in axes[1].get_xticklabels() if label.get_text()]
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
 
 
 def test_the_table_says_what_was_done_and_how_far_real_samples_are():
@@ -418,6 +447,16 @@ def test_a_fault_is_one_clear_line_and_writes_nothing(arguments, message, capsys
     errors = capsys.readouterr().err
     assert message in errors and errors.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_search_without_a_best_setting_names_no_picture_and_ends_with_1(pretend, capsys):
+    def diverge(config):
+        raise DivergenceError("it has diverged")
+
+    pretend(diverge)
+    assert main([*QUICK, "--lr", "1e-4", "1e-3", "--seeds", "1", "--jobs", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "No setting was trained to its end" in said and "table.md" in said and ".png" not in said
 
 
 def test_there_must_be_a_search_to_resume(capsys):

@@ -24,7 +24,7 @@ from ..run import Run, next_free
 from ..yardsticks import yardstick
 from .axes import KINDS, Range, axis, pick
 from .table import Row, Table
-from .trials import cores, identity, kept, play
+from .trials import cores, identity, in_short, kept, play
 
 __all__ = ["DEFAULT", "DEFAULT_STEPS", "Search", "Stopped", "resume", "search"]
 
@@ -234,7 +234,7 @@ def _configured(asked):
             config = configure(**asked.given(setting))
         except ConfigError as error:
             refused = refused or error
-            rows.append(Row(shown, f"refused-{number}", reasons=(str(error),)))
+            rows.append(Row(shown, f"refused-{number}", reasons=(in_short(error),)))
             continue
         key = identity(config, asked.n)[1]
         configs[key] = config

@@ -2,7 +2,7 @@
 
 import csv
 from dataclasses import dataclass
-from math import inf, nan, sqrt
+from math import inf, isnan, log, nan, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import plot
 from ..files import replacing
+from ..text import wrapped
 
 __all__ = ["Row", "Table"]
 
@@ -119,8 +120,8 @@ class Table:
         names = list(self.rows[0].setting)
         lines = [["no.", *names, "mean", "±", "min", "max", "seeds", "remark"]]
         for rank, row in enumerate(self.rows, 1):
-            figures = [f"{value:.4g}" for value in (row.mean, row.std, min(row.values), max(row.values))] \
-                if row.values else [""] * 4
+            figures = (row.mean, row.std, min(row.values), max(row.values)) if row.values else (nan,) * 4
+            figures = ["" if isnan(value) else f"{value:.4g}" for value in figures]
             lines.append([str(rank), *(f"{value}" for value in row.setting.values()), *figures,
                           f"{len(row.values)} of {self.seeds}", _remark(row)])
         return lines
@@ -129,7 +130,7 @@ class Table:
         cells = self.cells()
         widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells]
-        return "\n".join([self.title(), "", *lines, "", self.verdict()])
+        return "\n".join([wrapped(self.title()), "", *lines, "", wrapped(self.verdict())])
 
     def save(self, folder):
         """Write `table.csv`, `table.md` and `tuning.png` into a folder."""
@@ -164,14 +165,15 @@ def _told_apart(a, b):
 
 
 def _ranks(ranks):
-    """2, 3, 4, 7 → "2 to 4, 7" """
+    """2, 3, 5, 6, 7 → "2, 3, 5 to 7" """
     spans = []
     for rank in ranks:
         if spans and spans[-1][1] == rank - 1:
             spans[-1][1] = rank
         else:
             spans.append([rank, rank])
-    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in spans)
+    return ", ".join(f"{first}" if first == last else f"{first}{' to' if last > first + 1 else ','} {last}"
+                     for first, last in spans)
 
 
 def _remark(row):
@@ -191,7 +193,7 @@ def _draw(axes, table, rows, numeric):
     ranking.set_yticks(range(len(rows)), [row.name + (" (failed)" if row.reasons else "") for row in rows])
     ranking.invert_yaxis()
     ranking.set_xlabel(label)
-    ranking.set_title(f"{table.data}, {table.steps} steps, {table.seeds} seeds", fontsize=10)
+    ranking.set_title(f"{table.data}, {table.steps} steps, {table.seeds} seed{'s'[:table.seeds > 1]}", fontsize=10)
     means = [row.mean for row in rows]
     wide = min(means) > 0 and max(means) > 20 * min(means)
     if wide:
@@ -204,9 +206,11 @@ def _draw(axes, table, rows, numeric):
                     color=plot.D_COLOUR, alpha=0.6, capsize=3, label="a setting, mean ± sd")
         if len(best) < len(rows):  # not after random draws, which hardly ever repeat a value
             ax.plot(best.keys(), best.values(), color=plot.G_COLOUR, linewidth=1.8, label="the best with this value")
+        places = [float(value) for value in best]
         if min(x) > 0 and max(x) >= 8 * min(x):
             ax.set_xscale("log")
-        if len(best) <= 6:
+            places = [log(value) for value in best]
+        if min(np.diff(places)) >= (places[-1] - places[0]) / 8:  # or the numbers would run into each other
             ax.set_xticks(list(best), [f"{value:g}" for value in best])
             ax.minorticks_off()
         if wide:

@@ -21,7 +21,7 @@ from ..evaluate import quality
 from ..files import replacing
 from ..run import Run
 
-__all__ = ["cores", "identity", "kept", "play"]
+__all__ = ["cores", "identity", "in_short", "kept", "play"]
 
 
 def identity(config, n):
@@ -39,6 +39,11 @@ def kept(path, config, n):
         return result if same and (result["reason"] or isfinite(result["value"])) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def in_short(error):
+    """What a table says of a MiniganError: what is wrong and where, without advice for a single run."""
+    return str(MiniganError(error.what, where=error.where, got=error.got))
 
 
 def cores():
@@ -76,7 +81,7 @@ def _trial(config, n, path, apart):
         with threadpool_limits(1), np.errstate(all="ignore"):  # what overflows is found below, and told
             value = _train_and_measure(config, n, path)
     except MiniganError as error:
-        reason = str(error)
+        reason = in_short(error)
     except MemoryError:
         return path, {"value": None, "reason": "out of memory"}  # not kept: next time there may be more
     result = {"trial": identity(config, n)[0], "seed": config.seed, "value": value, "reason": reason,
