@@ -129,7 +129,8 @@ def quality(run, n=None, seed=0, progress=None):
 def _figure(group, name, draws, beside=""):
     values = [draw[name] for draw in draws]
     with np.errstate(invalid="ignore"):  # of few samples the reverse KL can be infinite, and has no spread then
-        return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        return Figure(group, name, float(np.mean(values)), std, beside)
 
 
 def _draw(run, y, n, rng):

@@ -67,7 +67,7 @@ def test_points_are_measured_by_modes_quality_proportions_and_distance(folders):
     for name, values in (("modes covered", [m.modes_covered for m in reports]),
                          ("high quality", [m.high_quality for m in reports]),
                          ("reverse KL", [m.reverse_kl for m in reports])):
-        assert (found[name].mean, found[name].std) == pytest.approx((np.mean(values), np.std(values)))
+        assert (found[name].mean, found[name].std) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     assert found["perfect high quality"].mean == pytest.approx(0.98889, abs=1e-5)
 
 
