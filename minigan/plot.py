@@ -9,7 +9,7 @@ import csv
 import numpy as np
 
 from .backend import to_device, to_numpy
-from .errors import ShapeError
+from .errors import DataError, ShapeError
 from .files import replacing
 from .tensor import Tensor, no_grad
 
@@ -140,10 +140,18 @@ def _smooth(step, values):
 
 
 def read_log(path):
-    """The columns of a `log.csv`: a dict name → list of numbers, NaN where there is none."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else [])}
+    """The columns of a `log.csv`: a dict name → list of numbers, NaN where there is none.
+
+    Raises DataError for a file that is missing, or no log.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else [])}
+    except FileNotFoundError as error:
+        raise DataError("there is no log", where=str(path)) from error
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError("not a log of numbers", where=str(path), got=error) from error
 
 
 def save(path, draw, ncols=1, size=(5.0, 4.5), dpi=110):

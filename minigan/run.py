@@ -343,13 +343,22 @@ def _log(path, step):
     header = ["step", *StepRecord.FIELDS]
     rows = []
     if step and path.is_file():
-        with open(path, newline="", encoding="utf-8") as file:  # it may have fewer columns, of an older version
-            rows = [[row.get(name, "") for name in header] for row in csv.DictReader(file)
-                    if None not in row.values() and row["step"].isdigit() and int(row["step"]) <= step]
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+            rows = [[row.get(name, "") for name in header] for row in csv.DictReader(file)  # older ones had fewer
+                    if _is_whole(row) and int(row["step"]) <= step]
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
     with open(path, "a", newline="", encoding="utf-8") as file:
         yield _Log(file)
+
+
+def _is_whole(row):
+    """Has a row of the log its step, and a number or nothing in each column?"""
+    try:
+        [float(value) for value in row.values() if value != ""]  # a row that is too short has None, one too long a list
+        return int(row["step"]) > 0
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 @contextmanager

@@ -358,6 +358,13 @@ def test_the_log_of_an_older_version_is_kept_on_resume(folder):
     assert np.isnan(log["grad_norm_g"][:20]).all() and np.isfinite(log["grad_norm_g"][20:]).all()
 
 
+@pytest.mark.parametrize("damage", [b"hello\n1,2\n", b"step,loss_d\n1,abc\n2,3,4\n5\n\x8f\xff,6\n"])
+def test_rows_of_the_log_that_cannot_be_read_do_not_stop_a_resumed_run(folder, damage):
+    (folder / "log.csv").write_bytes(damage)
+    run.resume(folder, steps=22)
+    assert read_log(folder / "log.csv")["step"] == [21, 22]
+
+
 def test_samples_of_a_run(folder):
     x = run.sample(folder, 5)
     assert x.shape == (5, 1, 8, 8) and x.dtype == np.float32 and np.abs(x).max() <= 1
