@@ -31,12 +31,12 @@ class Samples:
 
     quality = "sliced Wasserstein distance"
     beside, remark = {}, ""
-    usual = 2_500
+    usual, fewest = 2_500, 2
 
     def __init__(self, config, conditional, n, progress):
         n = self.usual if n is None else n
-        if not isinstance(n, int) or n < 2:
-            raise ConfigError("n is out of range", expected="a whole number ≥ 2", got=repr(n))
+        if not isinstance(n, int) or n < self.fewest:
+            raise ConfigError("n is out of range", expected=f"a whole number ≥ {self.fewest}", got=repr(n))
         self.config, self.conditional = config, conditional
         self.x, self.y, self.other = self._held_out(n)
         self.n = len(self.x)
@@ -104,11 +104,11 @@ class Images(Samples):
     """Images with classes, compared in the features of minigan's own classifier."""
 
     quality = "Fréchet distance"
-    usual = 10_000
+    usual, fewest = 10_000, 4  # two halves of it have a covariance
 
     def __init__(self, config, conditional, n, progress):
-        self.classifier = metrics.load_classifier(config.data, config.data_dir, progress)
         super().__init__(config, conditional, n, progress)
+        self.classifier = metrics.load_classifier(config.data, config.data_dir, progress)
         self.features = metrics.features(self.classifier, self.x)
         self.classes = metrics.classes(self.classifier, self.x)
         K = self.classifier.n_classes

@@ -1,6 +1,7 @@
 """`evaluate`: what it measures, on which samples, beside which yardsticks, and what it writes."""
 
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.image import imread
 from minigan import data, evaluate, metrics, run, yardsticks
 from minigan.backend import random_streams
 from minigan.cli import main
-from minigan.errors import CheckpointError, ConfigError
+from minigan.errors import CheckpointError, ConfigError, DataError
 
 SMALL = {"ring": {"data": "ring", "width": 8, "batch_size": 32},
          "wgan": {"data": "ring", "objective": "wgan", "width": 8},
@@ -60,8 +61,8 @@ def play_real(monkeypatch, x, y=None):
 def test_points_are_measured_by_modes_quality_proportions_and_distance(folders):
     found = figures(evaluate.evaluate(folders("ring"), n=100, draws=2))
     r = run.load(folders("ring"))
-    draws = [run.generate(r.G, stream.standard_normal((100, 2), dtype=np.float32))
-             for stream in random_streams(0, "0", "1").values()]
+    rng = random_streams(0, *run.STREAMS)["sampling"]
+    draws = [run.generate(r.G, rng.standard_normal((100, 2), dtype=np.float32)) for _ in range(2)]
     reports = [metrics.mode_report(x, data.ring_modes(), 0.01) for x in draws]
     for name, values in (("modes covered", [m.modes_covered for m in reports]),
                          ("high quality", [m.high_quality for m in reports]),
@@ -162,6 +163,48 @@ def test_the_quality_is_one_of_the_figures(folders):
 def test_numbers_out_of_range_are_refused(folders, options, message):
     with pytest.raises(ConfigError, match=message):
         evaluate.evaluate(folders("ring"), **options)
+
+
+@pytest.mark.parametrize("log", [None, "step,loss_d\n1,abc\n"])
+def test_a_log_that_is_missing_or_damaged_is_one_clear_error_before_anything_is_measured(folders, tmp_path, log,
+                                                                                         monkeypatch):
+    copy = shutil.copytree(folders("ring"), tmp_path / "copy")
+    (copy / "log.csv").unlink()
+    if log is not None:
+        (copy / "log.csv").write_text(log)
+    monkeypatch.setattr(evaluate, "yardstick", None)
+    with pytest.raises(DataError, match="log"):
+        evaluate.evaluate(copy, n=50)
+
+
+@pytest.mark.parametrize("kind, n", [("digits", 3), ("digits", 0), ("ring", 1)])
+def test_too_few_samples_are_refused_before_a_classifier_is_trained(folders, monkeypatch, kind, n):
+    monkeypatch.setattr(metrics, "load_classifier", None)
+    with pytest.raises(ConfigError, match="n is out of range"):
+        evaluate.evaluate(folders(kind), n=n)
+
+
+def test_the_noise_is_none_that_training_has_used(folders, monkeypatch):
+    used, asked = random_streams(0, *run.STREAMS), []
+    seen = {name: used[name].standard_normal(1000, dtype=np.float32) for name in run.STREAMS if name != "sampling"}
+
+    def generate(G, z, *more, **options):
+        asked.append(z)
+        return run.generate(G, z, *more, **options)
+
+    monkeypatch.setattr(evaluate, "generate", generate)
+    evaluate.evaluate(folders("ring"), n=50)
+    evaluate.quality(run.load(folders("ring")), n=50)
+    for name, numbers in seen.items():
+        assert not np.isin(np.concatenate(asked[:5]), numbers).any(), name
+        assert not np.isin(asked[5], numbers).any(), name
+
+
+def test_a_draw_is_what_sample_draws(folders, monkeypatch):
+    found = []
+    monkeypatch.setattr(evaluate, "generate", lambda *a, **k: found.append(run.generate(*a, **k)) or found[-1])
+    evaluate.quality(run.load(folders("ring")), n=50, seed=3)
+    np.testing.assert_array_equal(found[0], run.sample(folders("ring"), 50, seed=3))
 
 
 def test_what_is_no_run_is_refused(tmp_path):
