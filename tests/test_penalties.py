@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from minigan import Tensor, grad, gradcheck, losses, models
 from minigan import functional as F
-from minigan.errors import ConfigError
+from minigan.errors import ConfigError, ShapeError
 from minigan.losses import OBJECTIVES, clip_weights, gradient_penalty, objective, r1_penalty
 from minigan.nn import BatchNorm1d, Conv2d, Flatten, LeakyReLU, Linear, Module, Sequential, Tanh
 
@@ -176,6 +176,12 @@ class TestF9TheGradientPenalty:
 
         gradient_penalty(D, batch(5), batch(5), rng(), labels)
         assert seen[0] is labels
+
+
+    @pytest.mark.parametrize("other", [(1, 5), (M - 1, 5), (M, 1)])
+    def test_refuses_real_and_generated_samples_of_different_shapes(self, other):
+        with pytest.raises(ShapeError, match="real and generated"):
+            gradient_penalty(linear_critic(), batch(5), np.zeros(other), rng())
 
 
 class TestR1:
