@@ -77,8 +77,7 @@ def configure(**given):
     Raises ConfigError for an unknown name or a value out of range, with the valid ones.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    if "data_dir" in given:
-        given["data_dir"] = str(given["data_dir"])
+    given |= {name: str(given[name]) for name in ("data_dir", "init_from") if name in given}  # paths, kept as JSON
     data_set = given.get("data", Config.data)
     _choice("data", data_set, data.NAMES)
     objective = given.get("objective", Config.objective)

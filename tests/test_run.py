@@ -258,6 +258,12 @@ def test_n8_a_run_starts_from_the_networks_of_another(folder, tmp_path):
             np.testing.assert_allclose(new[part][name], array, atol=1e-20, err_msg=name)
 
 
+def test_n8_the_run_may_be_named_by_a_path_and_no_name_at_all_is_refused(folder, tmp_path):
+    assert run.configure(**SMALL, init_from=folder).init_from == str(folder)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        run.train(run.configure(**SMALL, steps=1, init_from=""), tmp_path / "b")
+
+
 def test_n8_layers_that_do_not_fit_stay_as_they_were_and_are_named(folder, tmp_path):
     said = []
     config = run.configure(**SMALL | {"latent_dim": 9}, steps=1, lr=1e-30, seed=5, init_from=str(folder))
