@@ -105,8 +105,9 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
 def quality(run, n=None, seed=0, progress=None):
     """The one figure by which runs on the same data are ranked, smaller is better: (name, value).
 
-    For images the Fréchet distance to held-out images (of the embedded digits, to all) in the classifier's features,
-    for points and sequences the sliced Wasserstein distance to held-out ones. Both see what is missing as well as what is wrong. Losses see neither.
+    For images the Fréchet distance to held-out images (for the embedded digits, to all) in the classifier's features,
+    for points and sequences the sliced Wasserstein distance to held-out ones. Both see what is missing as well as what
+    is wrong. Losses see neither.
     """
     real = yardstick(run.config, run.conditional, n, progress)
     y = labels(real.n, run.classes) if run.conditional else None
@@ -116,7 +117,8 @@ def quality(run, n=None, seed=0, progress=None):
 
 def _figure(group, name, draws, beside=""):
     values = [draw[name] for draw in draws]
-    return Figure(group, name, float(np.mean(values)), float(np.std(values)), beside)
+    spread = np.std(values, ddof=1) if len(values) > 1 and np.isfinite(values).all() else 0.0
+    return Figure(group, name, float(np.mean(values)), float(spread), beside)
 
 
 def _noise(seed):

@@ -67,8 +67,14 @@ def test_points_are_measured_by_modes_quality_proportions_and_distance(folders):
     for name, values in (("modes covered", [m.modes_covered for m in reports]),
                          ("high quality", [m.high_quality for m in reports]),
                          ("reverse KL", [m.reverse_kl for m in reports])):
-        assert (found[name].mean, found[name].std) == pytest.approx((np.mean(values), np.std(values)))
+        assert (found[name].mean, found[name].std) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     assert found["perfect high quality"].mean == pytest.approx(0.98889, abs=1e-5)
+
+
+def test_a_figure_that_is_infinite_has_no_spread_nor_has_a_single_draw():
+    infinite = evaluate._figure("", "reverse KL", [{"reverse KL": np.inf}] * 3)
+    single = evaluate._figure("", "auc", [{"auc": 0.5}])
+    assert (infinite.mean, infinite.std, single.mean, single.std) == (np.inf, 0, 0.5, 0)
 
 
 def test_points_of_the_data_score_as_real_against_real(folders, monkeypatch):
