@@ -250,7 +250,7 @@ def _parser():
     train = command("train", _train, "train a GAN; without arguments on the embedded digits, in about a minute")
     add = train.add_argument
     add("--data", help=f"{names(data.NAMES)} (default {c.data})")
-    add("--model", help=f"{names(models.MODELS)} (default {c.model}; for points mlp)")
+    add("--model", help=f"{names(models.MODELS)} (default {c.model}, or by data and objective)")
     add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective})")
     add("--steps", type=int, metavar="N", help="steps of G (default: by data and model)")
     add("--epochs", type=int, metavar="N", help="passes over the data, instead of --steps")
@@ -265,7 +265,7 @@ def _parser():
     add("--width", type=int, metavar="N", help="of the networks' layers (default: the model's document's)")
     add("--depth", type=int, metavar="N", help="how many of them (default: the model's document's)")
     add("--optimizer", help=f"{names(config.OPTIMISERS)} (default {c.optimizer}, or by objective)")
-    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim}; for points 2)")
+    add("--latent-dim", type=int, metavar="N", help=f"length of z (default {c.latent_dim}, or by data)")
     add("--seed", type=int, help=f"of everything random (default {c.seed})")
     add("--device", help=f"{names(DEVICES)} (default {c.device})")
     add("--data-dir", metavar="DIR", help="folder with the files of MNIST or Fashion-MNIST, instead of a download")
