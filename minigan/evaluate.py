@@ -89,9 +89,10 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
 
     t = run.objective.threshold
     group = "D, telling real from generated" + ("" if t is None else f" (real where a > {t:g})")
-    figures = [_figure(group, name, of_d) for name, value in of_d[0].items() if value is not None]
-    figures += [_figure("Samples of G", name, of_g, real.beside.get(name, "")) for name in of_g[0]]
-    figures += [Figure("To read them by", name, value, 0.0, beside) for name, value, beside in real.scale()]
+    figures = [_figure(group, name, [draw[name] for draw in of_d]) for name in of_d[0] if of_d[0][name] is not None]
+    figures += [_figure("Samples of G", name, [draw[name] for draw in of_g], real.beside.get(name, ""))
+                for name in of_g[0]]
+    figures += [_figure("To read them by", *known) for known in real.scale()]
     findings = convergence.diagnose(log, run.objective, samples=x, real=real.x, **real.counts(x))
     title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
              f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}")
@@ -115,8 +116,7 @@ def quality(run, n=None, seed=0, progress=None):
     return real.quality, real.measure(x, y)[real.quality]
 
 
-def _figure(group, name, draws, beside=""):
-    values = [draw[name] for draw in draws]
+def _figure(group, name, values, beside=""):
     spread = np.std(values, ddof=1) if len(values) > 1 and np.isfinite(values).all() else 0.0
     return Figure(group, name, float(np.mean(values)), float(spread), beside)
 

@@ -72,8 +72,8 @@ def test_points_are_measured_by_modes_quality_proportions_and_distance(folders):
 
 
 def test_a_figure_that_is_infinite_has_no_spread_nor_has_a_single_draw():
-    infinite = evaluate._figure("", "reverse KL", [{"reverse KL": np.inf}] * 3)
-    single = evaluate._figure("", "auc", [{"auc": 0.5}])
+    infinite = evaluate._figure("", "reverse KL", [np.inf] * 3)
+    single = evaluate._figure("", "auc", [0.5])
     assert (infinite.mean, infinite.std, single.mean, single.std) == (np.inf, 0, 0.5, 0)
 
 
@@ -102,8 +102,17 @@ def test_d_is_measured_on_real_samples_that_training_has_not_seen(folders):
     config = run.load(folders("ring")).config
     seen = data.load("ring", rng=random_streams(config.seed, *run.STREAMS)["data"])
     held_out = yardsticks.yardstick(config, n=500)
-    for x in (held_out.x, held_out.other):
+    for x in (held_out.x, *held_out.others()[:2]):
         assert not (x[:, None] == seen[None, :5000]).all(2).any()
+
+
+@pytest.mark.parametrize("name", ["ring", "grid"])
+def test_real_against_real_is_what_a_perfect_generator_can_expect(name):
+    """Of a single other set it may be twice that by chance."""
+    real = yardsticks.yardstick(run.configure(data=name), n=500)
+    floor = dict((what, values) for what, values, _ in real.scale())["real against real"]
+    perfect = [real.measure(data.load(name, n=500, rng=seed))[real.quality] for seed in range(20)]
+    assert np.mean(floor) == pytest.approx(np.mean(perfect), rel=0.2)
 
 
 def test_sequences_are_measured_by_their_distance(folders):
