@@ -96,7 +96,7 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     findings = convergence.diagnose(log, run.objective, samples=x, real=real.x, **real.counts(x))
     title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
              f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}")
-    evaluation = Evaluation(title, figures, findings)
+    evaluation = Evaluation(title.rstrip(), figures, findings)
     with replacing(folder / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(asdict(evaluation), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     plot.save(folder / "roc.png", lambda ax: plot.roc(ax, *scores))
