@@ -99,7 +99,8 @@ def configure(**given):
     for name in ("beta1", "beta2"):
         _require(name, getattr(config, name), lambda v: 0 <= v < 1, "a number from 0 to below 1")
     losses.objective(config.objective, lam=config.lam, clip=config.clip)  # raises for what it does not use
-    return replace(config, **{name: float(getattr(config, name)) for name in ("lr", "lr_d", "beta1", "beta2")})
+    numbers = {name: getattr(config, name) for name in ("lr", "lr_d", "beta1", "beta2", "lam", "clip")}
+    return replace(config, **{name: float(value) for name, value in numbers.items() if value is not None})
 
 
 def _default_model(data_set, objective):

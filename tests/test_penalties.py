@@ -260,7 +260,7 @@ class TestOptionsOfAnObjective:
         objective("wgan", clip=0.1).after_d_step(D)
         assert max(np.abs(p.data).max() for p in D.parameters()) == 0.1
 
-    @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+    @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "10"])
     @pytest.mark.parametrize("name, option", [("wgan", "clip"), ("wgan-gp", "lam"), ("r1", "lam")])
     def test_must_be_positive(self, name, option, value):
         with pytest.raises(ConfigError, match=f"{option} is out of range"):

@@ -52,6 +52,7 @@ def test_the_log_has_a_row_for_each_step_and_loss_is_the_sum(folder):
 
 def test_the_configuration_is_written_with_its_defaults(folder):
     assert json.loads((folder / "config.json").read_text()) == run.configure(**SMALL, steps=20).__dict__
+    assert type(run.configure(objective="r1", lam=np.float32(3)).lam) is float  # JSON has no float32
 
 
 @pytest.mark.parametrize("model", ["mlp", "dcgan-bn"])
