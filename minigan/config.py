@@ -78,8 +78,7 @@ def configure(**given):
     Raises ConfigError for an unknown name or a value out of range, with the valid ones.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    if "data_dir" in given:
-        given["data_dir"] = str(given["data_dir"])
+    given |= {name: str(given[name]) for name in ("data_dir", "init_from") if name in given}  # paths, kept as JSON
     data_set = given.get("data", Config.data)
     _choice("data", data_set, data.NAMES)
     objective = given.get("objective", Config.objective)
@@ -103,7 +102,8 @@ def configure(**given):
     for name in ("beta1", "beta2"):
         _require(name, getattr(config, name), lambda v: 0 <= v < 1, "a number from 0 to below 1")
     losses.objective(config.objective, lam=config.lam, clip=config.clip)  # raises for what it does not use
-    return replace(config, **{name: float(getattr(config, name)) for name in ("lr", "lr_d", "beta1", "beta2")})
+    numbers = {name: getattr(config, name) for name in ("lr", "lr_d", "beta1", "beta2", "lam", "clip")}
+    return replace(config, **{name: float(value) for name, value in numbers.items() if value is not None})
 
 
 def _default_model(data_set, objective):

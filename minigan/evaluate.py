@@ -1,9 +1,9 @@
 """How good is a run: D as a classifier, G's samples against real ones, and whether training converges.
 
-Everything is measured on real samples that training has not seen (but for the embedded digits, of which there are no
-others), with both networks in evaluation mode, and several times, with fresh noise each time: a figure is the mean of
-these draws and their standard deviation. That spread is the noise of measuring one trained run. How much two trainings
-differ, only runs with other seeds say.
+Everything is measured on real samples that training has not seen (but for the embedded digits, which are one set), with
+both networks in evaluation mode, and several times, with fresh noise each time: a figure is the mean of these draws and
+their standard deviation. The real samples are the same in each draw, so the spread is that of G's samples alone; what
+depends on real ones only, such as recall, has none. How much two trainings differ, only runs with other seeds say.
 """
 
 import json
@@ -17,7 +17,7 @@ from . import convergence, metrics, plot
 from .backend import random_streams, to_device
 from .errors import ConfigError
 from .files import replacing
-from .run import generate, labels, load
+from .run import STREAMS, generate, labels, load
 from .tensor import Tensor, no_grad
 from .text import wrapped
 from .yardsticks import yardstick
@@ -86,25 +86,26 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     if not isinstance(draws, int) or draws < 1:
         raise ConfigError("draws is out of range", expected="a whole number ≥ 1", got=repr(draws))
     folder, run = Path(folder), load(folder, data_dir, device)
-    log = plot.read_log(folder / "log.csv")
+    log, rng = plot.read_log(folder / "log.csv"), _noise(seed)
     if not os.access(folder, os.W_OK):  # said before minutes of measuring
         raise ConfigError("nothing can be written there", where=str(folder), fix="Evaluate a copy of the folder")
     real = yardstick(run.config, run.conditional, n, progress)
     of_d, of_g = [], []
-    for stream in random_streams(seed, *map(str, range(draws))).values():
+    for _ in range(draws):
         y = labels(real.n, run.classes) if run.conditional else None
-        x = _draw(run, y, real.n, stream)
+        x = _draw(run, y, real.n, rng)
         scores = _scores(run, real.x, real.y), _scores(run, x, y)
         of_d.append(asdict(metrics.classification_report(*scores, run.objective.threshold)))
         of_g.append(real.measure(x, y))
 
     t = run.objective.threshold
     group = "D, telling real from generated" + ("" if t is None else f" (real where a > {t:g})")
-    figures = [_figure(group, name, of_d, BESIDE[name]) for name, value in of_d[0].items() if value is not None]
-    figures += [_figure("Samples of G", name, of_g, real.beside.get(name, "")) for name in of_g[0]]
-    figures += [Figure("To read them by", name, value, 0.0, beside) for name, value, beside in real.scale()]
-    findings = convergence.diagnose(log, run.objective, samples=x, real=real.x,
-                                    **real.counts(x))
+    figures = [_figure(group, name, [draw[name] for draw in of_d], BESIDE[name])
+               for name, value in of_d[0].items() if value is not None]
+    figures += [_figure("Samples of G", name, [draw[name] for draw in of_g], real.beside.get(name, ""))
+                for name in of_g[0]]
+    figures += [_figure("To read them by", *known) for known in real.scale()]
+    findings = convergence.diagnose(log, run.objective, samples=x, real=real.x, **real.counts(x))
     title = (f"{folder}: {run.config.model} on {run.config.data}, {run.config.objective}, after {run.step} steps. "
              f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}".rstrip())
     evaluation = Evaluation(title, figures, findings)
@@ -117,20 +118,24 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
 def quality(run, n=None, seed=0, progress=None):
     """The one figure by which runs on the same data are ranked, smaller is better: (name, value).
 
-    For images the Fréchet distance to held-out images in the classifier's features, for points and sequences the
-    sliced Wasserstein distance to held-out ones. Both see what is missing as well as what is wrong. Losses see neither.
+    For images the Fréchet distance to held-out images (for the embedded digits, to all) in the classifier's features,
+    for points and sequences the sliced Wasserstein distance to held-out ones. Both see what is missing as well as what
+    is wrong. Losses see neither.
     """
     real = yardstick(run.config, run.conditional, n, progress)
     y = labels(real.n, run.classes) if run.conditional else None
-    x = _draw(run, y, real.n, random_streams(seed, "quality")["quality"])
+    x = _draw(run, y, real.n, _noise(seed))
     return real.quality, real.measure(x, y)[real.quality]
 
 
-def _figure(group, name, draws, beside=""):
-    values = [draw[name] for draw in draws]
-    with np.errstate(invalid="ignore"):  # of few samples the reverse KL can be infinite, and has no spread then
-        std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        return Figure(group, name, float(np.mean(values)), std, beside)
+def _figure(group, name, values, beside=""):
+    spread = np.std(values, ddof=1) if len(values) > 1 and np.isfinite(values).all() else 0.0
+    return Figure(group, name, float(np.mean(values)), float(spread), beside)
+
+
+def _noise(seed):
+    """Where z comes from: the stream that `run.sample` draws from, and no training does, of whatever seed."""
+    return random_streams(seed, *STREAMS)["sampling"]
 
 
 def _draw(run, y, n, rng):

@@ -180,7 +180,7 @@ def norm(x, axis=None, keepdims=False):
 def max(x, axis=-1, keepdims=False):
     """y = the largest x along `axis`      x̄ = ȳ at its place, 0 elsewhere; equal ones share it equally"""
     x = as_tensor(x)
-    largest = x.data.max(axis=axis, keepdims=True)
+    largest = attempt("max", x.xp.max, x.data, axis=axis, keepdims=True, got=f", axis {axis}")
     share = (x.data == largest).astype(x.dtype)  # a constant: it does not change where x changes a little
     share /= share.sum(axis=axis, keepdims=True)
     y = largest if keepdims else largest.squeeze(axis)

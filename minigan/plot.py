@@ -150,6 +150,8 @@ def read_log(path):
         text = Path(path).read_text(encoding="utf-8")
         rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
         names, rows = rows.fieldnames or [], list(rows)
+        if any(None in row for row in rows):
+            raise ValueError("a row is longer than the first")
         columns = {name: [float(row[name] or "nan") for row in rows] for name in names}
     except (OSError, ValueError, csv.Error) as error:
         raise DataError("not a readable log", where=str(path), got=f"{type(error).__name__}: {error}") from error

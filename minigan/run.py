@@ -160,7 +160,7 @@ def train(config, out=None, runs="runs", progress=None, tell=None):
     folder = next_free(Path(runs)) if out is None else Path(out)
     _refuse_to_overwrite(folder)
     run, tell = Run(config), tell or _nobody
-    if config.init_from:
+    if config.init_from is not None:
         tell(run.start_from(config.init_from))
     while True:
         try:

@@ -7,6 +7,7 @@ from .errors import ConfigError
 
 __all__ = ["yardstick"]
 
+OTHERS = 10  # real sets that the real one is compared with: of a single one the distance may be twice as much by chance
 MIXTURES = {"ring": (data.ring_modes, 0.01), "grid": (data.grid_modes, 0.05)}  # centres and σ of `data.load`'s
 
 
@@ -38,13 +39,17 @@ class Samples:
         if not isinstance(n, int) or n < self.least:
             raise ConfigError("n is out of range", expected=f"a whole number ≥ {self.least}", got=repr(n))
         self.config, self.conditional = config, conditional
-        self.x, self.y, self.other = self._held_out(n)
+        self.x, self.y = self._held_out(n)
         self.n = len(self.x)
 
     def _held_out(self, n):
-        """x, its labels or None, and other real samples to compare x with."""
-        x, *y = self._load("test", n=2 * n)
-        return x[:n], y[0][:n] if y else None, x[n:]
+        """x, and its labels or None."""
+        x, *y = self._load("test", n=n)
+        return x, y[0] if y else None
+
+    def others(self):
+        """Other real samples, to compare x with: a list of sets (n, …)."""
+        return [self._load("test", n=self.n, rng=seed)[0] for seed in range(1, OTHERS + 1)]
 
     def _load(self, split, **options):
         loaded = data.load(self.config.data, split, self.config.data_dir, labels=self.conditional, **options)
@@ -55,10 +60,10 @@ class Samples:
         return {self.quality: metrics.sliced_wasserstein(x, self.x)}
 
     def scale(self):
-        """(name, value, remark) of what else to read the figures by."""
-        return [("real against real", metrics.sliced_wasserstein(self.other, self.x),
-                 "the sliced Wasserstein distance of other real samples: no G can be expected to have less"),
-                ("one point, n times", metrics.sliced_wasserstein(self.x.mean(0, keepdims=True), self.x),
+        """(name, values, remark) of what else to read the figures by."""
+        return [("real against real", [metrics.sliced_wasserstein(other, self.x) for other in self.others()],
+                 f"the sliced Wasserstein distance of {OTHERS} other real sets: no G can be expected to have less"),
+                ("one point, n times", [metrics.sliced_wasserstein(self.x.mean(0, keepdims=True), self.x)],
                  "that of a collapsed G, at the data's mean")]
 
     def counts(self, x):
@@ -92,7 +97,7 @@ class Mixture(Samples):
         """What a perfect G has."""
         share, two_errors = metrics.perfect_high_quality(self.n)
         remark = f"± {two_errors:.2g} (two standard errors); more suggests too narrow modes, a collapsed G can have 1"
-        return [("perfect high quality", share, remark), *super().scale()]
+        return [("perfect high quality", [share], remark), *super().scale()]
 
     def counts(self, x):
         """Modes."""
@@ -107,8 +112,8 @@ class Images(Samples):
     usual, least = 10_000, 4  # two for each half of the digits
 
     def __init__(self, config, conditional, n, progress):
-        self.classifier = metrics.load_classifier(config.data, config.data_dir, progress)
         super().__init__(config, conditional, n, progress)
+        self.classifier = metrics.load_classifier(config.data, config.data_dir, progress)
         self.features = metrics.features(self.classifier, self.x)
         self.classes = metrics.classes(self.classifier, self.x)
         K = self.classifier.n_classes
@@ -127,10 +132,14 @@ class Images(Samples):
             x, *y = self._load("train")
             order = np.random.default_rng(0).permutation(len(x))
             x, y = x[order], [labels[order] for labels in y]
-            return x[:n], y[0][:n] if y else None, x
-        x, *y = self._load("test")
-        other = self._load("train")[0]
-        return x[:n], y[0][:n] if y else None, other[np.random.default_rng(0).permutation(len(other))[:len(x[:n])]]
+        else:
+            x, *y = self._load("test")
+        return x[:n], y[0][:n] if y else None
+
+    def others(self):
+        """A set of training images."""
+        x = self._load("train")[0]
+        return [x[np.random.default_rng(0).permutation(len(x))[:self.n]]]
 
     def measure(self, x, y=None):
         """The Fréchet distance, and which classes are there."""
@@ -145,13 +154,14 @@ class Images(Samples):
         """Real against real, and one image again and again."""
         if self.config.data == "digits":
             half = self.n // 2
-            floor, what = metrics.frechet_distance(self.features[:half], self.features[half:2 * half]), \
-                f"two halves of the set, {half} each; of so few the distance is larger"
+            sets = [(self.features[:half], self.features[half:2 * half])]
+            what = f"two halves of the set, {half} each; of so few the distance is larger"
         else:
-            floor, what = metrics.frechet_distance(metrics.features(self.classifier, self.other), self.features), \
-                f"{self.n} training images: no G can be expected to have less"
-        return [("real against real", floor, f"the Fréchet distance of {what}"),
-                ("one image, n times", metrics.frechet_collapsed(self.features), "that of a collapsed G, on average")]
+            sets = [(metrics.features(self.classifier, other), self.features) for other in self.others()]
+            what = f"{self.n} training images: no G can be expected to have less"
+        return [("real against real", [metrics.frechet_distance(*pair) for pair in sets],
+                 f"the Fréchet distance of {what}"),
+                ("one image, n times", [metrics.frechet_collapsed(self.features)], "that of a collapsed G, on average")]
 
     def counts(self, x):
         """Classes."""

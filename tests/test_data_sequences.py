@@ -62,7 +62,7 @@ def test_test_sequences_are_not_the_training_sequences():
 
 
 def test_there_are_no_labels():
-    with pytest.raises(ConfigError, match="data 'sines': the data have no labels"):
+    with pytest.raises(ConfigError, match=r"data 'sines': the data have no labels.*mnist"):
         load("sines", labels=True)
 
 

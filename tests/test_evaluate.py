@@ -61,14 +61,20 @@ def play_real(monkeypatch, x, y=None):
 def test_points_are_measured_by_modes_quality_proportions_and_distance(folders):
     found = figures(evaluate.evaluate(folders("ring"), n=100, draws=2))
     r = run.load(folders("ring"))
-    draws = [run.generate(r.G, stream.standard_normal((100, 2), dtype=np.float32))
-             for stream in random_streams(0, "0", "1").values()]
+    rng = random_streams(0, *run.STREAMS)["sampling"]
+    draws = [run.generate(r.G, rng.standard_normal((100, 2), dtype=np.float32)) for _ in range(2)]
     reports = [metrics.mode_report(x, data.ring_modes(), 0.01) for x in draws]
     for name, values in (("modes covered", [m.modes_covered for m in reports]),
                          ("high quality", [m.high_quality for m in reports]),
                          ("reverse KL", [m.reverse_kl for m in reports])):
         assert (found[name].mean, found[name].std) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     assert found["perfect high quality"].mean == pytest.approx(0.98889, abs=1e-5)
+
+
+def test_a_figure_that_is_infinite_has_no_spread_nor_has_a_single_draw():
+    infinite = evaluate._figure("", "reverse KL", [np.inf] * 3)
+    single = evaluate._figure("", "auc", [0.5])
+    assert (infinite.mean, infinite.std, single.mean, single.std) == (np.inf, 0, 0.5, 0)
 
 
 def test_points_of_the_data_score_as_real_against_real(folders, monkeypatch):
@@ -96,8 +102,17 @@ def test_d_is_measured_on_real_samples_that_training_has_not_seen(folders):
     config = run.load(folders("ring")).config
     seen = data.load("ring", rng=random_streams(config.seed, *run.STREAMS)["data"])
     held_out = yardsticks.yardstick(config, n=500)
-    for x in (held_out.x, held_out.other):
+    for x in (held_out.x, *held_out.others()[:2]):
         assert not (x[:, None] == seen[None, :5000]).all(2).any()
+
+
+@pytest.mark.parametrize("name", ["ring", "grid"])
+def test_real_against_real_is_what_a_perfect_generator_can_expect(name):
+    """Of a single other set it may be twice that by chance."""
+    real = yardsticks.yardstick(run.configure(data=name), n=500)
+    floor = dict((what, values) for what, values, _ in real.scale())["real against real"]
+    perfect = [real.measure(data.load(name, n=500, rng=seed))[real.quality] for seed in range(20)]
+    assert np.mean(floor) == pytest.approx(np.mean(perfect), rel=0.2)
 
 
 def test_sequences_are_measured_by_their_distance(folders):
@@ -184,6 +199,48 @@ def test_of_few_images_a_figure_may_be_infinite_but_none_is_printed_as_nan(folde
         assert "nan" not in str(found)
     with pytest.raises(ConfigError, match=r"n is out of range .expected a whole number ≥ 4"):
         evaluate.evaluate(folders("digits"), n=3)
+
+
+@pytest.mark.parametrize("log", [None, "step,loss_d\n1,abc\n"])
+def test_a_log_that_is_missing_or_damaged_is_one_clear_error_before_anything_is_measured(folders, tmp_path, log,
+                                                                                         monkeypatch):
+    copy = shutil.copytree(folders("ring"), tmp_path / "copy")
+    (copy / "log.csv").unlink()
+    if log is not None:
+        (copy / "log.csv").write_text(log)
+    monkeypatch.setattr(evaluate, "yardstick", None)
+    with pytest.raises(DataError, match="log"):
+        evaluate.evaluate(copy, n=50)
+
+
+@pytest.mark.parametrize("kind, n", [("digits", 3), ("digits", 0), ("ring", 1)])
+def test_too_few_samples_are_refused_before_a_classifier_is_trained(folders, monkeypatch, kind, n):
+    monkeypatch.setattr(metrics, "load_classifier", None)
+    with pytest.raises(ConfigError, match="n is out of range"):
+        evaluate.evaluate(folders(kind), n=n)
+
+
+def test_the_noise_is_none_that_training_has_used(folders, monkeypatch):
+    used, asked = random_streams(0, *run.STREAMS), []
+    seen = {name: used[name].standard_normal(1000, dtype=np.float32) for name in run.STREAMS if name != "sampling"}
+
+    def generate(G, z, *more, **options):
+        asked.append(z)
+        return run.generate(G, z, *more, **options)
+
+    monkeypatch.setattr(evaluate, "generate", generate)
+    evaluate.evaluate(folders("ring"), n=50)
+    evaluate.quality(run.load(folders("ring")), n=50)
+    for name, numbers in seen.items():
+        assert not np.isin(np.concatenate(asked[:5]), numbers).any(), name
+        assert not np.isin(asked[5], numbers).any(), name
+
+
+def test_a_draw_is_what_sample_draws(folders, monkeypatch):
+    found = []
+    monkeypatch.setattr(evaluate, "generate", lambda *a, **k: found.append(run.generate(*a, **k)) or found[-1])
+    evaluate.quality(run.load(folders("ring")), n=50, seed=3)
+    np.testing.assert_array_equal(found[0], run.sample(folders("ring"), 50, seed=3))
 
 
 def test_what_is_no_run_is_refused(tmp_path):

@@ -219,6 +219,11 @@ def test_equal_largest_ones_share_the_gradient_of_max():
     assert_array_equal(grad(y.sum(), x).data, [[0, 0.5, 0.5], [1, 0, 0]])
 
 
+def test_max_names_an_axis_that_there_is_not():
+    with pytest.raises(ShapeError, match=r"max: .*axis 2"):
+        F.max(Tensor(np.zeros((3, 5))), 2)
+
+
 def test_max_keeps_its_axis_if_asked():
     x = random(3, 5, 2)
     assert_array_equal(F.max(x, 1, keepdims=True).data, x.max(1, keepdims=True))

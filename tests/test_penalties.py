@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from minigan import Tensor, grad, gradcheck, losses, models
 from minigan import functional as F
-from minigan.errors import ConfigError
+from minigan.errors import ConfigError, ShapeError
 from minigan.losses import OBJECTIVES, clip_weights, gradient_penalty, objective, r1_penalty
 from minigan.nn import BatchNorm1d, Conv2d, Flatten, LeakyReLU, Linear, Module, Sequential, Tanh
 
@@ -178,6 +178,12 @@ class TestF9TheGradientPenalty:
         assert seen[0] is labels
 
 
+    @pytest.mark.parametrize("other", [(1, 5), (M - 1, 5), (M, 1)])
+    def test_refuses_real_and_generated_samples_of_different_shapes(self, other):
+        with pytest.raises(ShapeError, match="real and generated"):
+            gradient_penalty(linear_critic(), batch(5), np.zeros(other), rng())
+
+
 class TestR1:
     def test_of_a_linear_critic_is_half_gamma_times_the_squared_norm(self):
         D = linear_critic()
@@ -254,7 +260,7 @@ class TestOptionsOfAnObjective:
         objective("wgan", clip=0.1).after_d_step(D)
         assert max(np.abs(p.data).max() for p in D.parameters()) == 0.1
 
-    @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+    @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "10"])
     @pytest.mark.parametrize("name, option", [("wgan", "clip"), ("wgan-gp", "lam"), ("r1", "lam")])
     def test_must_be_positive(self, name, option, value):
         with pytest.raises(ConfigError, match=f"{option} is out of range"):

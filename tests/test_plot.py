@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 import minigan as mg
 from minigan import plot
-from minigan.errors import ShapeError
+from minigan.errors import DataError, ShapeError
 
 
 def test_tile_puts_image_k_in_row_k_div_columns_and_column_k_mod_columns():
@@ -65,6 +65,21 @@ def test_curves_draw_every_column_with_labelled_axes():
     titles = [text.get_text() for ax in axes for text in ax.get_legend().get_texts()]
     assert titles == ["$L_D$", "$L_G$", "D(x)", "D(G(z))"]
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in axes)
+
+
+@pytest.mark.parametrize("content, message", [
+    (None, "not a readable log"), (b"step,loss_d\n1,abc\n", "abc"), (b"step,loss_d\n1,2,3\n", "longer than the first"),
+    (b"\x8f\xff\x00", "not a readable log"), (b"step,loss_d\n1\n", None),
+])
+def test_a_log_that_is_missing_or_damaged_is_one_clear_error_and_a_gap_is_nan(tmp_path, content, message):
+    path = tmp_path / "log.csv"
+    if content is not None:
+        path.write_bytes(content)
+    if message is None:
+        np.testing.assert_equal(plot.read_log(path), {"step": [1.0], "loss_d": [np.nan]})
+    else:
+        with pytest.raises(DataError, match=message):
+            plot.read_log(path)
 
 
 def test_images_and_points_draw_on_the_given_axes():

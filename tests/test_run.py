@@ -53,6 +53,7 @@ def test_the_log_has_a_row_for_each_step_and_loss_is_the_sum(folder):
 
 def test_the_configuration_is_written_with_its_defaults(folder):
     assert json.loads((folder / "config.json").read_text()) == run.configure(**SMALL, steps=20).__dict__
+    assert type(run.configure(objective="r1", lam=np.float32(3)).lam) is float  # JSON has no float32
 
 
 @pytest.mark.parametrize("model", ["mlp", "dcgan-bn"])
@@ -257,6 +258,12 @@ def test_n8_a_run_starts_from_the_networks_of_another(folder, tmp_path):
     for part in ("G", "D"):
         for name, array in old[part].items():
             np.testing.assert_allclose(new[part][name], array, atol=1e-20, err_msg=name)
+
+
+def test_n8_the_run_may_be_named_by_a_path_and_no_name_at_all_is_refused(folder, tmp_path):
+    assert run.configure(**SMALL, init_from=folder).init_from == str(folder)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        run.train(run.configure(**SMALL, steps=1, init_from=""), tmp_path / "b")
 
 
 def test_n8_layers_that_do_not_fit_stay_as_they_were_and_are_named(folder, tmp_path):

@@ -45,7 +45,8 @@ def load(name, split="train", data_dir=None, labels=False, n=20_000, rng=0):
         return TOYS[name](n, _drawing(rng, split), labels=labels)
     if name in SEQUENCES:
         if labels:
-            raise ConfigError("the data have no labels", where=f"data '{name}'", got="labels=True")
+            raise ConfigError("the data have no labels", where=f"data '{name}'",
+                              fix=f"A conditional game needs {', '.join(n for n in NAMES if n not in SEQUENCES)}")
         return SEQUENCES[name](n, _drawing(rng, split))
     if name == "digits":
         if split != "train":

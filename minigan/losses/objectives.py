@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log as ln
+from numbers import Real
 
 from ..errors import ConfigError
 from ..functional import sigmoid
@@ -117,7 +118,7 @@ def objective(name, **options):
             users = ", ".join(chosen.name for chosen in OBJECTIVES.values() if hasattr(chosen, option))
             raise ConfigError(f"the objective does not use {option}", where=f"objective '{name}'",
                               got=f"{option} {value}", fix=f"It is for {users}")
-        if not 0 < value < float("inf"):
+        if not (isinstance(value, Real) and 0 < value < float("inf")):
             raise ConfigError(f"{option} is out of range", where=f"objective '{name}'", expected="a number > 0",
                               got=value)
     return replace(OBJECTIVES[name], **options) if options else OBJECTIVES[name]

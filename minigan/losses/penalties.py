@@ -7,7 +7,7 @@ of the graph, and the optimiser's `grad` then differentiates through it: double 
 import numpy as np
 
 from ..backend import to_device
-from ..errors import ConfigError
+from ..errors import ConfigError, ShapeError
 from ..functional import mean, norm, sum
 from ..tensor import Tensor, grad
 
@@ -28,11 +28,14 @@ def gradient_penalty(D, x_real, x_fake, rng, *y, lam=10.0):
     rng            : where ε comes from: a NumPy generator, a seed, or None
     y              : labels, for a conditional D;  lam : λ ≥ 0
     returns        : () scalar that depends on D's parameters
-    raises         : ConfigError for a D that mixes samples, see `refuse_mixing`
+    raises         : ConfigError for a D that mixes samples, see `refuse_mixing`; ShapeError for unequal shapes
     Source : document 001 §4.2; Gulrajani et al. 2017, equation 3 and Algorithm 1.
     """
     refuse_mixing("gradient_penalty", D)
     x_real, x_fake = _data(x_real), _data(x_fake)
+    if x_real.shape != x_fake.shape:
+        raise ShapeError("real and generated samples must have the same shape", where="gradient_penalty",
+                         expected=x_real.shape, got=x_fake.shape)
     eps = np.random.default_rng(rng).random((len(x_real),) + (1,) * (x_real.ndim - 1))  # (m, 1, …), in main memory
     eps = to_device(eps.astype(x_real.dtype), Tensor(x_real).device)
     norms = _gradient_norms(D, eps * x_real + (1 - eps) * x_fake, *y)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from pathlib import Path
+from statistics import mean
 
 from ..config import Config, configure
 from ..errors import ConfigError
@@ -163,7 +164,7 @@ class _Study:
         self.steps = next(iter(self.configs.values())).steps
         real = _yardstick(self.configs.values(), asked.n, classifier_progress)
         self.metric = real.quality
-        self.floor = next(value for name, value, _ in real.scale() if name == "real against real")
+        self.floor = mean(next(values for name, values, _ in real.scale() if name == "real against real"))
         # Seeds are the outer loop: a search that is stopped early has tried every setting.
         self.trials = {folder / "trials" / f"{key}-seed{seed}.json": (key, replace(config, seed=seed))
                        for seed in range(asked.seeds) for key, config in self.configs.items()}
