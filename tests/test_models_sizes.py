@@ -172,3 +172,11 @@ def test_n2_sn_gradient_of_the_loss_in_every_parameter(check, objective):
 def test_n2_sn_second_derivatives(check):
     report = check(*game(), **(FIRST if check is check_penalty else SECOND))
     assert report, report
+
+
+@pytest.mark.parametrize("model, options", [
+    ("mlp", {"depth": 40}), ("mlp", {"width": 10**6}), ("dcgan", {"width": 9000}),
+])
+def test_networks_that_no_memory_holds_are_refused_before_they_are_made(model, options):
+    with pytest.raises(ConfigError, match="at most 16384"):
+        build(model, 8, (1, 8, 8), 0, **options)
