@@ -110,7 +110,10 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
              f"{draws} draws of {real.n} samples, mean ± standard deviation over the draws. {real.remark}".rstrip())
     evaluation = Evaluation(title, figures, findings)
     with replacing(folder / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(asdict(evaluation), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        kept = asdict(evaluation)
+        for figure in kept["figures"]:  # JSON has no infinity
+            figure["mean"] = figure["mean"] if np.isfinite(figure["mean"]) else None
+        temporary.write_text(json.dumps(kept, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     plot.save(folder / "roc.png", lambda ax: plot.roc(ax, *scores))
     return evaluation
 

@@ -7,7 +7,7 @@ from .errors import ConfigError
 
 __all__ = ["yardstick"]
 
-OTHERS = 10  # real sets that the real one is compared with: of a single one the distance may be twice as much by chance
+OTHERS = 10  # how often real is compared with real: a single distance may be twice as large by chance
 MIXTURES = {"ring": (data.ring_modes, 0.01), "grid": (data.grid_modes, 0.05)}  # centres and σ of `data.load`'s
 
 
@@ -137,9 +137,10 @@ class Images(Samples):
         return x[:n], y[0][:n] if y else None
 
     def others(self):
-        """A set of training images."""
+        """Three sets of training images, which have none in common."""
         x = self._load("train")[0]
-        return [x[np.random.default_rng(0).permutation(len(x))[:self.n]]]
+        order = np.random.default_rng(0).permutation(len(x))
+        return [x[order[i * self.n:(i + 1) * self.n]] for i in range(3)]
 
     def measure(self, x, y=None):
         """The Fréchet distance, and which classes are there."""
@@ -153,12 +154,13 @@ class Images(Samples):
     def scale(self):
         """Real against real, and one image again and again."""
         if self.config.data == "digits":
-            half = self.n // 2
-            sets = [(self.features[:half], self.features[half:2 * half])]
-            what = f"two halves of the set, {half} each; of so few the distance is larger"
+            half, rng = self.n // 2, np.random.default_rng(0)
+            orders = [rng.permutation(self.n) for _ in range(OTHERS)]
+            sets = [(self.features[order[:half]], self.features[order[half:]]) for order in orders]
+            what = f"{OTHERS} times two halves of the set, {half} each; of so few the distance is larger"
         else:
             sets = [(metrics.features(self.classifier, other), self.features) for other in self.others()]
-            what = f"{self.n} training images: no G can be expected to have less"
+            what = f"three sets of {self.n} training images: no G can be expected to have less"
         return [("real against real", [metrics.frechet_distance(*pair) for pair in sets],
                  f"the Fréchet distance of {what}"),
                 ("one image, n times", [metrics.frechet_collapsed(self.features)], "that of a collapsed G, on average")]

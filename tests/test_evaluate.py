@@ -197,6 +197,8 @@ def test_of_few_images_a_figure_may_be_infinite_but_none_is_printed_as_nan(folde
     for n in (4, 10):
         found = evaluate.evaluate(folders("digits"), n=n, draws=2)
         assert "nan" not in str(found)
+        kept = (folders("digits") / "evaluation.json").read_text()
+        assert "Infinity" not in kept and json.loads(kept)  # which is no JSON
     with pytest.raises(ConfigError, match=r"n is out of range .expected a whole number ≥ 4"):
         evaluate.evaluate(folders("digits"), n=3)
 
