@@ -264,7 +264,7 @@ def _parser():
     add("--lr-d", type=float, metavar="LR", help=f"learning rate of D (default {c.lr_d:g}, or by preset)")
     add("--beta1", type=float, metavar="B", help=f"Adam's first beta (default {c.beta1:g}, or by preset)")
     add("--beta2", type=float, metavar="B", help=f"Adam's second beta (default {c.beta2:g}, or by preset)")
-    add("--lam", type=float, help="weight of the penalty of wgan-gp and r1 (default 10)")
+    add("--lam", type=float, help="weight of the penalty, λ of wgan-gp or γ of r1 (default 10; wgan-gp on points 0.1)")
     add("--clip", type=float, help="bound on D's weights in wgan (default 0.01)")
     add("--width", type=int, metavar="N", help="of the networks' layers (default: as in the model's document)")
     add("--depth", type=int, metavar="N", help="how many layers (default: as in the model's document)")

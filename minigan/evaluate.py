@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from . import convergence, metrics, plot
-from .backend import random_streams, to_device
+from .backend import random_streams
 from .errors import ConfigError
 from .files import replacing
-from .run import STREAMS, generate, labels, load
-from .tensor import Tensor, no_grad
+from .run import STREAMS, apply, generate, labels, load
 from .text import wrapped
 from .yardsticks import yardstick
 
@@ -94,7 +93,7 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     for _ in range(draws):
         y = labels(real.n, run.classes) if run.conditional else None
         x = _draw(run, y, real.n, rng)
-        scores = _scores(run, real.x, real.y), _scores(run, x, y)
+        scores = [apply(run.D, samples, run.config.device, y=asked) for samples, asked in ((real.x, real.y), (x, y))]
         of_d.append(asdict(metrics.classification_report(*scores, run.objective.threshold)))
         of_g.append(real.measure(x, y))
 
@@ -144,15 +143,3 @@ def _noise(seed):
 def _draw(run, y, n, rng):
     """n fresh samples of G, of the classes y if it takes labels."""
     return generate(run.G, rng.standard_normal((n, run.config.latent_dim), dtype=np.float32), run.config.device, y=y)
-
-
-def _scores(run, x, y, chunk=256):
-    """D's scores of x (n, …), in evaluation mode: (n, 1)."""
-    run.D.eval()
-    scores = []
-    with no_grad():
-        for part in (slice(i, i + chunk) for i in range(0, len(x), chunk)):
-            given = () if y is None else (to_device(y[part], run.config.device),)
-            scores.append(run.D(Tensor(to_device(x[part], run.config.device)), *given).numpy())
-    run.D.train()
-    return np.concatenate(scores)

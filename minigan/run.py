@@ -27,7 +27,7 @@ from .files import replacing
 from .tensor import Tensor, no_grad
 from .train import StepRecord, minimax
 
-__all__ = ["Config", "Interrupted", "PRESETS", "Run", "configure", "generate", "labels", "load", "next_free",
+__all__ = ["Config", "Interrupted", "PRESETS", "Run", "apply", "configure", "generate", "labels", "load", "next_free",
            "resume", "sample", "train"]
 
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
@@ -132,16 +132,21 @@ def labels(n, classes):
     return np.arange(n) * classes // n
 
 
-def generate(G, z, device="cpu", chunk=256, y=None):
-    """G(z), or G(z, y), as a NumPy array, in evaluation mode and in chunks; G is put back into training mode."""
-    G.eval()
+def apply(network, x, device="cpu", chunk=256, y=None):
+    """network(x), or network(x, y), as a NumPy array, in evaluation mode and in chunks; then back in training mode."""
+    network.eval()
     with no_grad():
         chunks = []
-        for part in (slice(i, i + chunk) for i in range(0, len(z), chunk)):
+        for part in (slice(i, i + chunk) for i in range(0, len(x), chunk)):
             given = () if y is None else (to_device(y[part], device),)
-            chunks.append(G(Tensor(to_device(z[part], device)), *given).numpy())
-    G.train()
+            chunks.append(network(Tensor(to_device(x[part], device)), *given).numpy())
+    network.train()
     return np.concatenate(chunks)
+
+
+def generate(G, z, device="cpu", y=None):
+    """Samples: G(z), or G(z, y) of the classes y."""
+    return apply(G, z, device, y=y)
 
 
 # --- the folder ---
