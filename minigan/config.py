@@ -53,7 +53,7 @@ PRESETS = {
     "dcgan-bn": {},
     "dcgan": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
     "mlp": {"lr": 2e-4, "lr_d": 2e-4, "batch_size": 64},
-    "pooling": {"lr": 5e-4, "lr_d": 5e-4},
+    "pooling": {"objective": "r1", "lr": 5e-4, "lr_d": 2e-3},
     "resnet": {"lr": 2e-4, "lr_d": 2e-4},
     "attention": {"objective": "r1", "lr": 5e-4, "lr_d": 2e-3},
     "dcgan-sn": {"objective": "hinge", "lr": 5e-4, "lr_d": 4e-3},
