@@ -1,15 +1,8 @@
-"""Fixtures that several test files use, and the notebooks' fast mode."""
-
-import os
+"""Fixtures that several test files use."""
 
 import cupy_stand_in
 import numpy as np
 import pytest
-
-
-def pytest_configure(config):
-    # Notebooks are executed by nbmake, in kernels that inherit the environment: fewer steps of training.
-    os.environ["MINIGAN_FAST"] = "1"
 
 
 @pytest.fixture
