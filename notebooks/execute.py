@@ -16,6 +16,19 @@ HERE = Path(__file__).parent
 LARGEST = 1_500_000  # bytes
 LONGEST = 600  # seconds for a cell
 
+# The first code of every notebook.
+INSTALL = """\
+# Installs minigan where it is missing, for example on Colab or Binder. Elsewhere this cell does nothing.
+import importlib.util
+import os
+
+spec = importlib.util.find_spec("minigan")
+if spec is None or spec.origin is None:
+    checkout = next((path for path in ("..", "minigan") if os.path.exists(f"{path}/pyproject.toml")), None)
+    if checkout is None:
+        raise SystemExit("First run !git clone with the address of the repository that you opened this notebook from")
+    %pip install -q $checkout"""
+
 
 def without_progress(output):
     """Whether an output is to be kept; raises for a warning."""
