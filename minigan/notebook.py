@@ -96,7 +96,7 @@ def _split(f):
 # --- a docstring as HTML; formulas stay in their dollars, for MathJax ---
 
 MATH = re.compile(r"(\$\$.+?\$\$|\$[^$\n]+?\$)", re.DOTALL)
-ARGUMENT = re.compile(r"\n(?=[\w*][\w ,*().]* : )")  # the start of a line such as "x : (N, C)"
+ARGUMENT = re.compile(r"(?:^|;  +)([\w*][\w ,*().]*?) +: ", re.MULTILINE)  # the start of "x : (N, C);  returns : ()"
 
 
 def _as_html(doc):
@@ -106,7 +106,8 @@ def _as_html(doc):
         if block.startswith("    "):
             html.append(_pre(escape(dedent(block))))
         else:
-            html.append(f'<p style="margin: 0.5em 0;">{"<br>".join(map(_inline, ARGUMENT.split(block)))}</p>')
+            lines = ARGUMENT.sub(r"<br><b>\1</b>: ", _inline(block)).removeprefix("<br>")
+            html.append(f'<p style="margin: 0.5em 0;">{lines}</p>')
     return "".join(html)
 
 
@@ -119,7 +120,7 @@ def _inline(text):
 
 def _marked(text):
     """`code`, the numbers of formulas (F5), networks (N2) and errata (X1), and the wide spaces between two formulas."""
-    text = re.sub(r"(?<=\S) {3,}(?=\S)", "&emsp;&emsp;", text)
+    text = re.sub(r"(?<=\S) {3,}(?=[^\s:])", "&emsp;&emsp;", text)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     return re.sub(r"\b([FNX])(\d{1,2})\b(?![^<]*</code>)",
                   lambda m: f'<a href="formulas.md#{m[1].lower()}{m[2]}">{m[0]}</a>', text)

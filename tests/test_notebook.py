@@ -53,8 +53,8 @@ def test_formula_numbers_are_links_to_the_courses_page():
 
 def test_arguments_have_a_line_each_and_a_continued_one_is_joined():
     html = beside(with_formula)._repr_html_()
-    assert "</code> and more of it<br>returns : another" in " ".join(html.split())
-    assert "<code>a &lt; 2</code>" in html
+    assert "</code> and more of it <br><b>returns</b>: another" in " ".join(html.split())
+    assert "<b>a</b>: a number, <code>a &lt; 2</code>" in html
 
 
 def test_an_indented_block_is_code():
