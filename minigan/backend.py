@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 DEVICES = ("cpu", "cuda")
+"""Where arrays can live: in main memory (NumPy), or on an NVIDIA GPU (CuPy)."""
 
 
 def get_array_module(x):

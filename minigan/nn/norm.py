@@ -22,7 +22,10 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm", "Norm"]
 
 
 class Norm(Module):
-    """What the normalisation layers share. weight, bias : γ (ones) and β (zeros), or None where affine is False."""
+    """What the normalisation layers share.
+
+    weight, bias : γ (ones) and β (zeros), or None where affine is False
+    """
 
     def __init__(self, shape, eps, affine=True):
         if not 0 < eps < 0.5:
