@@ -347,7 +347,9 @@ def power(x, p):
 def matmul(a, b):
     """y = a b            ā = ȳ bᵀ,  b̄ = aᵀ ȳ
 
-    a : (…, n, k), b : (…, k, m), leading axes broadcast; returns (…, n, m)
+    a, b    : (…, n, k) and (…, k, m), whose leading axes are broadcast
+    returns : (…, n, m)
+
     A vector is a row on the left and a column on the right.
     """
     a, b = (x if isinstance(x, Tensor) else value(x, beside) for x, beside in ((a, b), (b, a)))
