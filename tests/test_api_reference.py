@@ -71,8 +71,8 @@ def docstrings():
     """(module, docstring) of everything in minigan that a page may show."""
     for path, module in zip(FILES, MODULES):
         for node in ast.walk(FILES[path]):
-            public = not getattr(node, "name", "").startswith("_")
-            if public and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            is_object = isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+            if (is_object or isinstance(node, ast.Module)) and ast.get_docstring(node):
                 yield module, ast.get_docstring(node)
 
 
