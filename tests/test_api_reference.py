@@ -127,6 +127,16 @@ def test_no_page_shows_markup(pages):
             if text.count("$") % 2 or marks.search(re.sub(r"\$[^$]*\$", "…", text))] == []
 
 
+def test_code_in_a_docstring_stays_code():
+    # Python strips the indentation that all lines below the first have in common: code alone would become prose.
+    objects = [(path, node) for path, tree in FILES.items() for node in ast.walk(tree)
+               if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)]
+    lines = [(path, node.body[0].col_offset, [line for line in ast.get_docstring(node, clean=False).split("\n")[1:]
+                                              if line.strip()]) for path, node in objects]
+    assert [(path, text) for path, offset, text in lines
+            if text and all(line.startswith(" " * (offset + 1)) for line in text)] == []
+
+
 def test_every_formula_comes_through_whole(pages):
     seen = {module: " ".join(" ".join(page.seen).split()) for module, page in pages.items()}
     lost = [(module, formula) for module, text in docstrings()

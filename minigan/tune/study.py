@@ -1,5 +1,7 @@
 """A search and its folder.
 
+The folder holds
+
     tuning/001/
       search.json          what is searched
       trials/              for each setting and seed its figure, KEY-seed0.json, and its samples, KEY-seed0.png
