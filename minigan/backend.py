@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 DEVICES = ("cpu", "cuda")
+"""Where arrays can live: in main memory (NumPy), or on an NVIDIA GPU (CuPy)."""
 
 
 def get_array_module(x):
@@ -92,7 +93,7 @@ def require_same_device(where, *arrays):
 
 
 def attempt(where, f, *arrays, got="", **options):
-    """f(*arrays, **options), with an error that names the operation and the shapes where these do not fit."""
+    """`f(*arrays, **options)`, with an error that names the operation and the shapes where these do not fit."""
     try:
         return f(*arrays, **options)
     except ValueError as error:

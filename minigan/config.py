@@ -10,6 +10,7 @@ from .errors import ConfigError
 __all__ = ["Config", "OPTIMISERS", "PRESETS", "configure"]
 
 OPTIMISERS = {"sgd": optim.SGD, "rmsprop": optim.RMSProp, "adam": optim.Adam}
+"""The optimisers of `minigan.optim` by the name that `Config.optimizer` takes."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ PRESETS = {
     "wgan-gp": {"lr": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.9, "n_d": 5},
     "wgan-gp on points": {"lam": 0.1},  # as in its authors' published experiments on mixtures
 }
+"""What a model, a data set or an objective changes in the defaults of `Config`, by its name."""
 
 
 def configure(**given):

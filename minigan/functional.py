@@ -207,7 +207,7 @@ def log_softmax(x, axis=-1):
 def linear(x, W, b=None):
     """y = x Wᵀ + b       x̄ = ȳ W,  W̄ = ȳᵀ x,  b̄ = Σ ȳ over the batch
 
-    x : (…, in);  W : (out, in);  b : (out,) or None;  returns (…, out)
+    x : (…, in);  W : (out, in);  b : (out,) or None;  returns : (…, out)
     """
     x, W, b = as_tensor(x), as_tensor(W), b if b is None else as_tensor(b)
     if x.ndim < 1 or W.ndim != 2 or x.shape[-1] != W.shape[1]:
@@ -238,7 +238,7 @@ def pad2d(x, padding):
 def upsample2d(x, factor=2):
     """y = every pixel of x repeated `factor` times in both directions          x̄ = ȳ, summed over each block
 
-    x : (N, C, H, W);  returns (N, C, factor·H, factor·W)
+    x : (N, C, H, W);  returns : (N, C, factor·H, factor·W)
     """
     x = as_tensor(x)
     if x.ndim != 4:

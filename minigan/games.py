@@ -41,10 +41,11 @@ __all__ = ["BILINEAR", "Line", "Parabola", "best_discriminator", "gaussian", "li
 
 BILINEAR = Objective(name="bilinear", formula="F8", discriminator=lambda a_real, a_fake: -mean(a_fake), generator=mean,
                      opinion=as_tensor)
+r"""The bilinear game, $V = \theta\psi$: D maximises the mean of its score on G's samples, G minimises it (F8)."""
 
 
 class Line(Module):
-    """x ↦ slope · x + offset, in float64: one parameter, the slope; the offset is a constant.  x : (N, 1) → (N, 1)"""
+    """x ↦ slope · x + offset, in float64: one parameter, the slope; the offset is a constant. (N, 1) → (N, 1)"""
 
     def __init__(self, slope, offset=0.0):
         self.slope, self.offset = Parameter(np.array(slope, dtype=np.float64)), offset
@@ -55,7 +56,7 @@ class Line(Module):
 
 
 class Parabola(Module):
-    """x ↦ c₀ + c₁x + c₂x², in float64, with the parameter c : (3,).  x : (N, 1) → (N, 1)"""
+    """x ↦ c₀ + c₁x + c₂x², in float64, with one parameter, c of shape (3,). (N, 1) → (N, 1)"""
 
     def __init__(self, c):
         self.c = Parameter(np.array(c, dtype=np.float64))
@@ -66,7 +67,7 @@ class Parabola(Module):
 
 
 def gaussian(mu, std):
-    """The generator G(z) = std · z + mu, in float64: N(mu, std²) for noise z ~ N(0, 1).  z : (N, 1) → (N, 1)"""
+    """The generator G(z) = std · z + mu, in float64: N(mu, std²) for noise z ~ N(0, 1). (N, 1) → (N, 1)"""
     G = Linear(1, 1)
     G.load_state_dict({"weight": np.array([[std]], dtype=np.float64), "bias": np.array([mu], dtype=np.float64)})
     return G

@@ -1,5 +1,7 @@
 """A run and its folder: training with a log and samples, saving, resuming.
 
+The folder holds
+
     runs/001/
       config.json              what was asked for, defaults filled in
       log.csv                  step, loss_d, loss_g, loss, d_real, d_fake, grad_norm_d, grad_norm_g
@@ -66,7 +68,8 @@ class Run:
     def start_from(self, folder):
         """Take over, from the networks of another run, every array that fits by name and shape (N8).
 
-        returns : what was taken, in a sentence;  raises ConfigError if nothing fits
+        returns : what was taken, in a sentence
+        raises  : ConfigError if nothing fits
         """
         parts, _ = checkpoint.load(Path(folder) / "checkpoint.npz")
         said = []

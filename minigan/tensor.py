@@ -76,12 +76,12 @@ class Tensor:
         self.version = 0
         self.grad = None
 
-    shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
-    size = property(lambda self: self.data.size)
-    dtype = property(lambda self: self.data.dtype)
-    T = property(lambda self: transpose(self))
-    xp = property(lambda self: get_array_module(self.data), doc="The module of the array: `numpy` or `cupy`.")
+    shape = property(lambda self: self.data.shape, doc="The array's shape, a tuple.")
+    ndim = property(lambda self: self.data.ndim, doc="How many axes it has.")
+    size = property(lambda self: self.data.size, doc="How many elements it has.")
+    dtype = property(lambda self: self.data.dtype, doc="The array's floating point type.")
+    T = property(lambda self: transpose(self), doc="`tensor.transpose`, which turns the order of all axes round.")
+    xp = property(lambda self: get_array_module(self.data), doc="The module of the array, NumPy or CuPy.")
     device = property(lambda self: device_of(self.data), doc='Where the array lives: "cpu" or "cuda".')
 
     @property
@@ -139,9 +139,17 @@ class Tensor:
     def __len__(self): return len(self.data)
     def __float__(self): return self.item()
 
-    def sum(self, axis=None, keepdims=False): return sum(self, axis, keepdims)
-    def reshape(self, *shape): return reshape(self, *shape)
-    def transpose(self, *axes): return transpose(self, *axes)
+    def sum(self, axis=None, keepdims=False):
+        """The function `tensor.sum`, as a method."""
+        return sum(self, axis, keepdims)
+
+    def reshape(self, *shape):
+        """The function `tensor.reshape`, as a method."""
+        return reshape(self, *shape)
+
+    def transpose(self, *axes):
+        """The function `tensor.transpose`, as a method."""
+        return transpose(self, *axes)
 
     def _refuse(self, *_):
         raise GraphError(
@@ -339,7 +347,9 @@ def power(x, p):
 def matmul(a, b):
     """y = a b            ā = ȳ bᵀ,  b̄ = aᵀ ȳ
 
-    a : (…, n, k), b : (…, k, m), leading axes broadcast; returns (…, n, m)
+    a, b    : (…, n, k) and (…, k, m), whose leading axes are broadcast
+    returns : (…, n, m)
+
     A vector is a row on the left and a column on the right.
     """
     a, b = (x if isinstance(x, Tensor) else value(x, beside) for x, beside in ((a, b), (b, a)))

@@ -5,6 +5,7 @@ from textwrap import fill
 __all__ = ["WIDTH", "wrapped"]
 
 WIDTH = 120
+"""The columns of a terminal that minigan writes for."""
 
 
 def wrapped(line, indent=2):

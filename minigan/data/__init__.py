@@ -14,11 +14,13 @@ from .toys import grid, grid_modes, ring, ring_modes
 __all__ = [
     "NAMES", "Minibatches", "fetch", "grid", "grid_modes", "load", "minibatches", "read_idx", "ring", "ring_modes",
     "sines",
+    "batches", "toys", "sequences", "digits", "mnist", "idx", "download", "checks",
 ]
 
 TOYS = {"ring": ring, "grid": grid}
 SEQUENCES = {"sines": sines}
 NAMES = ("digits", *SETS, *TOYS, *SEQUENCES)
+"""The data sets that `load` knows."""
 SPLITS = ("train", "test")
 
 

@@ -14,6 +14,8 @@ __all__ = ["Minibatches", "minibatches"]
 def minibatches(x, batch_size, rng, device=None):
     """An endless iterator of shuffled minibatches of `x`; see `Minibatches`, which it makes.
 
+    For one array, or for several whose rows belong together:
+
         batches = minibatches(x, 64, rng)
         x_real = next(batches)                          # (64, …), rows of x
         x_real, y = next(minibatches((x, y), 64, rng))  # two arrays, the same rows of both

@@ -10,7 +10,8 @@ from ..errors import DataError
 
 __all__ = ["DIGITS_MAX", "load_digits"]
 
-DIGITS_MAX = 16  # a pixel counts the inked points in a 4 × 4 block of the scan
+DIGITS_MAX = 16
+"""The largest pixel of the embedded digits: it counts the inked points in a 4 × 4 block of the scan."""
 
 
 def load_digits():

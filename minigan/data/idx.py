@@ -28,7 +28,8 @@ from ..errors import DataError
 
 __all__ = ["MAX_BYTES", "idx_header", "read_idx"]
 
-MAX_BYTES = 64 * 2**20  # the largest array read; MNIST's training images are 47,040,000 bytes
+MAX_BYTES = 64 * 2**20
+"""The largest array that is read; MNIST's training images are 47,040,000 bytes."""
 MAX_DIMENSIONS = 4
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08

@@ -21,6 +21,7 @@ from .idx import idx_header, read_idx
 __all__ = ["PIXEL_MAX", "SETS", "FetchedFile", "fetch", "load_mnist"]
 
 PIXEL_MAX = 255
+"""The largest pixel of MNIST and Fashion-MNIST."""
 
 
 class IdxFile(NamedTuple):
@@ -77,6 +78,7 @@ SETS = {
         test_labels="0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
 }
+"""The data sets: `{name: ImageSet}`."""
 
 
 def load_mnist(name, split="train", part="images", data_dir=None):

@@ -10,7 +10,10 @@ from .checks import as_generator, not_negative, whole_number
 
 __all__ = ["AMPLITUDES", "FREQUENCIES", "sines"]
 
-AMPLITUDES, FREQUENCIES = (0.4, 0.9), (1.0, 3.0)
+AMPLITUDES = (0.4, 0.9)
+"""The smallest and the largest amplitude of a sine wave."""
+FREQUENCIES = (1.0, 3.0)
+"""The smallest and the largest number of periods in a sequence."""
 
 
 def sines(n, rng, length=24, noise=0.05):

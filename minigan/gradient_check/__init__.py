@@ -3,4 +3,8 @@
 from .check import gradcheck
 from .report import ArgumentReport, Cause, OperationReport, Report
 
-__all__ = ["gradcheck", "Report", "ArgumentReport", "OperationReport", "Cause"]
+__all__ = [
+    "gradcheck", "Report", "ArgumentReport", "OperationReport", "Cause",
+    "check", "report", "target", "pair", "operation", "compare", "explain", "evidence", "diagnosis", "parts",
+    "moves",
+]

@@ -69,7 +69,7 @@ class Line:
 def compare(f, g, x, analytic, name, rng, settings, size=0):
     """Compare `analytic` with the slopes of ⟨g, f()⟩ along the elements of the tensor x, or along some of them.
 
-    f : gives the array f(x) for the values that x has now; g : an array like it;  size : of all of f's arguments
+    f : gives the array f(x) for the values that x has now;  g : an array like it;  size : of all of f's arguments
     returns : an `ArgumentReport`
     """
     if x.size == 0:

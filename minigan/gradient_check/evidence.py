@@ -53,6 +53,7 @@ class Evidence:
 
     @cached_property
     def a(self):
+        """The wrong gradient on the grid."""
         return self.on_grid(self.A)
 
     def vjp(self, g):

@@ -42,4 +42,5 @@ __all__ = [
     "euclidean", "wasserstein_regularised",
     "gradient_penalty", "r1_penalty", "clip_weights",
     "Objective", "ClippedObjective", "PenalisedObjective", "OBJECTIVES", "objective",
+    "cross_entropy", "on_scores", "regularisers", "penalties", "objectives",
 ]

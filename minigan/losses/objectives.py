@@ -101,6 +101,7 @@ OBJECTIVES = {chosen.name: chosen for chosen in (
               equilibrium=(2.0, 0.0)),
     PenalisedObjective("r1", "F4, F5; Mescheder et al. 2018", **_NON_SATURATING, term=r1_penalty),
 )}
+"""The objectives by name: what `train.minimax` and `--objective` take. "saturating" is another name of "bce"."""
 OBJECTIVES["saturating"] = OBJECTIVES["bce"]
 
 

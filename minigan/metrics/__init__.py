@@ -26,4 +26,5 @@ __all__ = [
     "frechet_collapsed", "frechet_distance", "frechet_floor", "load_classifier", "mode_report",
     "perfect_high_quality", "precision", "recall", "reverse_kl", "roc_curve", "sliced_wasserstein",
     "train_classifier", "wasserstein_1d",
+    "classification", "distances", "modes", "likeness", "classifier", "checks",
 ]

@@ -68,7 +68,7 @@ def precision(a_real, a_fake, threshold=0.0):
     r"""How much of what D calls real is real, $tp/(tp + fp)$, in [0, 1]. Arguments and errors as in `confusion`.
 
     0 where D calls nothing real and this is 0/0: it has found nothing (scikit-learn's default too, with a warning).
-    It depends on the proportion N : M; use equal numbers.
+    It depends on the proportion of N to M; use equal numbers.
     """
     tp, _, fp, _ = confusion(a_real, a_fake, threshold)
     return tp / (tp + fp) if tp + fp else 0.0

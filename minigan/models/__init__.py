@@ -48,9 +48,9 @@ __all__ = [
     "attention_discriminator", "recurrent_generator", "recurrent_discriminator", "conditional_generator",
     "conditional_discriminator", "conditional_toy_generator", "conditional_toy_discriminator",
     "MODELS", "CONDITIONAL", "build",
+    "dense", "dcgan", "norms", "pooling", "residual", "attention", "recurrent", "conditional", "pacgan", "parts",
 ]
 
-# name: what it makes → (generator, discriminator)
 MODELS = {
     "mlp": {"images": (mlp_generator, mlp_discriminator), "points": (toy_generator, toy_discriminator)},
     "dcgan": {"images": (dcgan_generator, dcgan_discriminator)},
@@ -68,7 +68,9 @@ MODELS = {
     "conditional": {"images": (conditional_generator, conditional_discriminator),
                     "points": (conditional_toy_generator, conditional_toy_discriminator)},
 }
-CONDITIONAL = ("conditional",)  # the models that take labels
+"""The models by name: `{name: {what it makes: (generator, discriminator)}}`; it makes images, points or sequences."""
+CONDITIONAL = ("conditional",)
+"""The models in `MODELS` that take labels."""
 
 _KINDS = {1: "points", 2: "sequences", 3: "images"}  # by the number of a sample's axes
 

@@ -31,4 +31,5 @@ __all__ = [
     "BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d",
     "GlobalSumPool2d", "Upsample2d", "GRU", "SelfAttention2d", "Flatten", "Unflatten", "ReLU", "LeakyReLU", "Tanh",
     "Sigmoid", "Maxout", "Dropout", "init",
+    "module", "layers", "norm", "spectral", "recurrent", "attention",
 ]

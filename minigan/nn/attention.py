@@ -19,8 +19,9 @@ class SelfAttention2d(Module):
     $$s_{ji} = q_j^\top k_i, \quad
       \beta_{ji} = \frac{e^{s_{ji}}}{\sum_{i'} e^{s_{ji'}}}, \quad
       o_j = \sum_i \beta_{ji}\, v_i, \quad
-      y_j = x_j + \gamma\, o_j, \qquad
-      q = W_q x + b_q,\ k = W_k x + b_k,\ v = W_v x + b_v$$
+      y_j = x_j + \gamma\, o_j$$
+
+    $$q = W_q x + b_q,\ k = W_k x + b_k,\ v = W_v x + b_v$$
 
     The softmax runs over $i$, the positions that are looked at: the weights of each $j$ that looks add up to 1.
     (Over $j$ it would be another layer, with the same shapes everywhere.) There is no $1/\sqrt{C/8}$, as in the paper.

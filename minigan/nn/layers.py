@@ -197,7 +197,7 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """(N, product of shape) → (N, *shape). (Document 001 §5.1 calls it `nn.Reshape`, which does not exist: X4.)"""
+    """(N, product of shape) → (N, *shape). (Document 001 §5.1 calls it "nn.Reshape", which does not exist: X4.)"""
 
     def __init__(self, *shape):
         self.shape = tuple(shape[0]) if len(shape) == 1 and np.ndim(shape[0]) else shape

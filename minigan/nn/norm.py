@@ -22,7 +22,10 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "InstanceNorm2d", "LayerNorm", "Norm"]
 
 
 class Norm(Module):
-    """What the normalisation layers share. weight, bias : γ (ones) and β (zeros), or None where affine is False."""
+    """What the normalisation layers share.
+
+    weight, bias : γ (ones) and β (zeros), or None where affine is False
+    """
 
     def __init__(self, shape, eps, affine=True):
         if not 0 < eps < 0.5:
@@ -44,20 +47,7 @@ class Norm(Module):
 
 
 class _BatchNorm(Norm):
-    r"""Batch normalisation: every channel of a batch is brought to mean 0 and variance 1, then scaled and shifted.
-
-    $$y = \gamma\,\frac{x - \mu}{\sqrt{v + \varepsilon}} + \beta$$
-
-    In training $\mu$ and $v$ are the batch's mean and (biased) variance, and the running ones move towards
-    the batch's: $r \leftarrow (1 - m)\,r + m\,\hat r$ with momentum $m$ and, for the variance, the unbiased
-    $\hat r = v\,n/(n - 1)$. In evaluation $\mu$ and $v$ are the running ones, which are constants. All as in PyTorch.
-
-    weight, bias : γ (ones) and β (zeros), (C,)
-    running_mean, running_var, num_batches_tracked : buffers
-
-    Raises ShapeError where a training batch has one value per channel: it would be normalised to β, whatever it is.
-    Source : Ioffe and Szegedy 2015, Algorithm 1; Radford et al. 2016, section 3.
-    """
+    """What the two share; see `BatchNorm1d`."""
 
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     mixes_samples = True
@@ -105,13 +95,30 @@ class _BatchNorm(Norm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of x (N, C) or (N, C, L), over N and L, as `_BatchNorm` says."""
+    r"""Batch normalisation: every channel of a batch is brought to mean 0 and variance 1, then scaled and shifted.
+
+    $$y = \gamma\,\frac{x - \mu}{\sqrt{v + \varepsilon}} + \beta$$
+
+    In training $\mu$ and $v$ are the batch's mean and (biased) variance, and the running ones move towards
+    the batch's: $r \leftarrow (1 - m)\,r + m\,\hat r$ with momentum $m$ and, for the variance, the unbiased
+    $\hat r = v\,n/(n - 1)$. In evaluation $\mu$ and $v$ are the running ones, which are constants. All as in PyTorch.
+
+    weight, bias : γ (ones) and β (zeros), (C,)
+    running_mean, running_var, num_batches_tracked : buffers
+    x : (N, C) or (N, C, L) → the same shape; n = N or N · L values of each channel
+
+    Raises ShapeError where a training batch has one value per channel: it would be normalised to β, whatever it is.
+    Source : Ioffe and Szegedy 2015, Algorithm 1; Radford et al. 2016, section 3.
+    """
 
     ndims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of images x (N, C, H, W), over N, H and W, as `_BatchNorm` says."""
+    """Batch normalisation of images, as `BatchNorm1d`, over all their pixels.
+
+    x : (N, C, H, W) → the same shape; n = N · H · W values of each channel
+    """
 
     ndims = (4,)
 

@@ -15,4 +15,7 @@ from .axes import KINDS
 from .study import Stopped, resume, search
 from .table import Row, Table
 
-__all__ = ["KINDS", "Row", "Stopped", "Table", "next_free", "resume", "search"]
+__all__ = [
+    "KINDS", "Row", "Stopped", "Table", "next_free", "resume", "search",
+    "study", "axes", "trials", "table",
+]

@@ -15,6 +15,7 @@ KINDS = {
     "objective": str, "optimizer": str, "model": str, "lr": float, "lr_d": float, "beta1": float, "beta2": float,
     "batch_size": int, "n_d": int, "latent_dim": int, "lam": float, "clip": float, "width": int, "depth": int,
 }
+"""The options that can be searched, and the type of their values."""
 LOGARITHMIC = ("lr", "lr_d", "lam", "clip")
 NEEDS = {"lam": {"objective": "wgan-gp"}, "clip": {"objective": "wgan"}}  # with what an option can be checked alone
 

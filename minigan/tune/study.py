@@ -1,5 +1,7 @@
 """A search and its folder.
 
+The folder holds
+
     tuning/001/
       search.json          what is searched
       trials/              for each setting and seed its figure, KEY-seed0.json, and its samples, KEY-seed0.png
@@ -29,8 +31,10 @@ from .trials import cores, identity, in_short, kept, play
 
 __all__ = ["DEFAULT", "DEFAULT_STEPS", "Search", "Stopped", "resume", "search"]
 
-# Where nothing else is searched: some minutes on two cores.
-DEFAULT, DEFAULT_STEPS = {"lr": [2e-4, 5e-4, 1e-3], "objective": ["non-saturating", "lsgan"]}, 300
+DEFAULT = {"lr": [2e-4, 5e-4, 1e-3], "objective": ["non-saturating", "lsgan"]}
+"""What is searched where nothing else is asked for: some minutes on two cores."""
+DEFAULT_STEPS = 300
+"""The steps of G in each trial of `DEFAULT`."""
 
 
 @dataclass(frozen=True)
