@@ -12,7 +12,7 @@ from .tensor import Tensor, grad, no_grad
 __all__ = [
     "Tensor", "grad", "no_grad", "gradcheck", "MiniganError",
     "train", "losses", "tensor", "conv", "functional", "nn", "models", "optim", "data", "metrics", "plot",
-    "gradient_check", "samples", "exercises", "games",
+    "gradient_check", "samples", "exercises", "notebook", "games",
     "run", "config", "convergence", "evaluate", "yardsticks", "tune", "cli",
     "backend", "checkpoint", "files", "text", "errors",
 ]

@@ -13,9 +13,9 @@ __all__ = ["Beside", "beside", "choose", "progress"]
 
 
 def choose(full, fast):
-    """`full`, or `fast` where the environment variable MINIGAN_FAST is 1: how long a notebook trains, or at what size.
+    """`full`, or `fast` where the environment variable MINIGAN_FAST is 1.
 
-        STEPS = choose(full=8000, fast=100)
+    So a notebook says how long it trains, `STEPS = choose(full=8000, fast=100)`, and is a quick test of itself.
     """
     return fast if os.environ.get("MINIGAN_FAST") == "1" else full
 

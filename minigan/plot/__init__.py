@@ -5,13 +5,15 @@ Functions draw on a matplotlib axes that they are given; `save` writes what one 
 """
 
 from .animations import Animation, animate
+from .colours import D_COLOUR, G_COLOUR, GENERATED, PALETTE, REAL, style
 from .files import save, save_samples
 from .graphs import graph
 from .logs import curves, read_log, roc
 from .pictures import arrows, images, points, sequences, surface, tile
-from .style import D_COLOUR, G_COLOUR, GENERATED, PALETTE, REAL, style
 
 __all__ = [
-    "Animation", "D_COLOUR", "GENERATED", "G_COLOUR", "PALETTE", "REAL", "animate", "arrows", "curves", "graph",
-    "images", "points", "read_log", "roc", "save", "save_samples", "sequences", "style", "surface", "tile",
+    "style", "PALETTE", "REAL", "GENERATED", "D_COLOUR", "G_COLOUR",
+    "tile", "images", "points", "arrows", "sequences", "surface", "curves", "roc", "graph", "animate", "Animation",
+    "save", "save_samples", "read_log",
+    "pictures", "logs", "graphs", "animations", "files", "colours",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import GraphError
 from ..tensor import Tensor, _graph
-from .style import PALETTE
+from .colours import PALETTE
 
 __all__ = ["graph"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .style import D_COLOUR, G_COLOUR, GENERATED, REAL
+from .colours import D_COLOUR, G_COLOUR, GENERATED, REAL
 
 __all__ = ["curves", "read_log", "roc"]
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import to_device, to_numpy
 from ..errors import ShapeError
 from ..tensor import Tensor, no_grad
-from .style import GENERATED, REAL
+from .colours import GENERATED, REAL
 
 __all__ = ["arrows", "images", "points", "sequences", "surface", "tile"]
 
@@ -89,7 +89,7 @@ def surface(ax, f, extent, resolution=100, device="cpu"):
 
     f      : a module or function that maps points (n, 2) to values (n, 1), for example D, or `lambda x: sigmoid(D(x))`
     extent : (left, right, bottom, top);  device : where f computes
-    returns: what `figure.colorbar` takes
+    returns : what `figure.colorbar` takes
     """
     u, v = np.linspace(*extent[:2], resolution), np.linspace(*extent[2:], resolution)
     grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2).astype(np.float32)

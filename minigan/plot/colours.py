@@ -3,7 +3,9 @@
 __all__ = ["D_COLOUR", "GENERATED", "G_COLOUR", "PALETTE", "REAL", "style"]
 
 REAL, GENERATED, D_COLOUR, G_COLOUR = "#0072B2", "#D55E00", "#0072B2", "#D55E00"
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # yellow is left out: too pale
+"""Real data and D are blue, what is generated and G are vermilion."""
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""The colours of lines, in their order. Okabe and Ito's yellow is left out: too pale on white."""
 
 
 def style():
