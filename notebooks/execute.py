@@ -24,9 +24,9 @@ import os
 
 spec = importlib.util.find_spec("minigan")
 if spec is None or spec.origin is None:
-    checkout = next((path for path in ("..", "minigan") if os.path.exists(f"{path}/pyproject.toml")), None)
+    checkout = next((path for path in ("..", "./minigan") if os.path.exists(f"{path}/pyproject.toml")), None)
     if checkout is None:
-        raise SystemExit("First run !git clone with the address of the repository that you opened this notebook from")
+        raise ModuleNotFoundError("First run !git clone with the address of the repository that this notebook is from")
     %pip install -q $checkout"""
 
 

@@ -40,12 +40,12 @@ def images(ax, x, columns=None):
 def points(ax, x_fake, x_real=None):
     """Draw generated points (N, 2) on `ax`, over real ones if given."""
     if x_real is not None:
-        ax.scatter(*_array(x_real).T, s=14, color=REAL, alpha=0.3, linewidths=0, label="real")
-    ax.scatter(*_array(x_fake).T, s=6, color=GENERATED, alpha=0.6, linewidths=0, label="generated")
+        ax.scatter(*_array(x_real).T, s=22, color=REAL, alpha=0.35, linewidths=0, label="real")
+    ax.scatter(*_array(x_fake).T, s=11, color=GENERATED, alpha=0.75, linewidths=0, label="generated")
     ax.set_aspect("equal")
     ax.set_xlabel("$x_1$")
     ax.set_ylabel("$x_2$")
-    ax.legend(loc="upper right", framealpha=0.9)
+    ax.legend(loc="upper right", framealpha=0.9, markerscale=1.6)
 
 
 def arrows(ax, x, v, colour="black", **options):
