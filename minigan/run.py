@@ -56,7 +56,8 @@ class Run:
         self.opt_g, self.opt_d = self._optimiser(self.G, config.lr), self._optimiser(self.D, config.lr_d)
 
     def _load(self, labels):
-        loaded = data.load(self.config.data, data_dir=self.config.data_dir, rng=self.streams["data"], labels=labels)
+        loaded = data.load(self.config.data, data_dir=self.config.data_dir, rng=self.streams["data"], labels=labels,
+                           size=self.config.size)
         return loaded if labels else (loaded,)
 
     def _optimiser(self, network, lr):
@@ -116,6 +117,7 @@ class Run:
 
     def restore(self, parts, meta):
         """Take over what `parts` and `meta` gave."""
+        self._require_the_same_images(meta)
         for name in PARTS:
             if name not in parts:
                 raise CheckpointError(f"the checkpoint has no part '{name}'", where="checkpoint")
@@ -125,6 +127,19 @@ class Run:
                 self.streams[name].bit_generator.state = state
             self.batches.load_state_dict(meta["batches"])
             self.step = int(meta["step"])
+
+    def _require_the_same_images(self, meta):
+        """Raise DataError if the data are a folder of images in which something was added, removed or coloured."""
+        if data.as_folder(self.config.data) is None:
+            return
+        with _readable_meta():
+            before, now = ((kept["batches"]["samples"], tuple(kept["sample_shape"]), kept["classes"])
+                           for kept in (meta, self.meta()))
+        if before != now:
+            said = ["{} images of shape {}".format(*was) + (f", {was[2]} classes" if was[2] else "")
+                    for was in (before, now)]
+            raise DataError("the images are no longer those of the run", where=self.config.data, expected=said[0],
+                            got=said[1], fix="Restore the folder, or start a new run")
 
 
 def labels(n, classes):
