@@ -32,7 +32,6 @@ __all__ = ["Config", "Interrupted", "PRESETS", "Run", "apply", "configure", "gen
 
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
 PARTS = ("G", "D", "opt_g", "opt_d")
-GRID = 64  # images or sequences in a picture
 POINTS = 1000  # points in a picture
 
 
@@ -98,9 +97,10 @@ class Run:
     def samples(self, n=None):
         """Samples from the fixed noise of the run's pictures: always the same z, whatever was trained in between.
 
-        In a conditional game a picture has a row for each class.
+        In a conditional game a picture has a row for each class, or several if there are few.
         """
-        n = n or (POINTS if self.x_real.ndim == 2 else self.classes**2 if self.conditional else GRID)
+        rows = self.classes * -(-8 // self.classes) if self.conditional else 8  # a multiple of the classes, at least 8
+        n = n or (POINTS if self.x_real.ndim == 2 else rows**2)
         rng = random_streams(self.config.seed, *STREAMS)["samples"]
         z = rng.standard_normal((n, self.config.latent_dim), dtype=np.float32)
         return generate(self.G, z, self.config.device, y=labels(n, self.classes) if self.conditional else None)
@@ -133,13 +133,11 @@ class Run:
         if data.as_folder(self.config.data) is None:
             return
         with _readable_meta():
-            before, now = ((kept["batches"]["samples"], tuple(kept["sample_shape"]), kept["classes"])
-                           for kept in (meta, self.meta()))
+            before, now = (f"{m['batches']['samples']} images of shape {tuple(m['sample_shape'])}, "
+                           f"{m['classes'] or 'no'} classes" for m in (meta, self.meta()))
         if before != now:
-            said = ["{} images of shape {}".format(*was) + (f", {was[2]} classes" if was[2] else "")
-                    for was in (before, now)]
-            raise DataError("the images are no longer those of the run", where=self.config.data, expected=said[0],
-                            got=said[1], fix="Restore the folder, or start a new run")
+            raise DataError("the images are no longer those of the run", where=self.config.data, expected=before,
+                            got=now, fix="Restore the folder, or start a new run")
 
 
 def labels(n, classes):

@@ -1,4 +1,4 @@
-"""What samples of G are measured by: held-out real samples of the same data, and the figures that fit their kind."""
+"""What samples of G are measured by: real samples, held out where they can be, and the figures that fit their kind."""
 
 import numpy as np
 

@@ -500,3 +500,8 @@ def test_a_size_that_does_not_suit_the_model_is_refused_before_anything_is_writt
     with pytest.raises(ConfigError, match=r"multiples of 4 .got 30×30.*Use images of another size"):
         run.train(run.configure(data=own, size=30), tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_picture_of_few_classes_has_several_rows_for_each(own):
+    x = run.Run(run.configure(data=own, **OWN | {"model": "conditional"})).samples()
+    assert len(x) == 64 and run.labels(64, 2).reshape(8, 8).tolist() == [[0] * 8] * 4 + [[1] * 8] * 4
