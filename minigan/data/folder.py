@@ -44,7 +44,8 @@ def load_folder(path, size=SIDE, colour=None, labels=False):
     if not labels:
         return x
     names = [file.relative_to(folder).parts[0] for file in paths]
-    return x, np.array([sorted(set(names)).index(name) for name in names], np.int64)
+    number = {name: k for k, name in enumerate(sorted(set(names)))}
+    return x, np.array([number[name] for name in names], np.int64)
 
 
 def find_images(folder):
