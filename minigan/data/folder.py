@@ -11,7 +11,8 @@ from .checks import whole_number
 __all__ = ["SIDE", "find_images", "load_folder"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-SIDE = 28  # of the images, unless another size is asked for: MNIST's
+SIDE = 28
+"""The side of images, in pixels, unless another size is asked for: MNIST's."""
 BACKGROUND = "white"  # what shows through where an image is transparent: such images are mostly drawn for a white page
 
 
