@@ -34,10 +34,22 @@ def without_progress(output):
     """Whether an output is to be kept; raises for a warning."""
     if output.get("name") != "stderr":
         return True
-    rest = [line for part in output.text.split("\n") for line in part.split("\r") if line.strip()]
+    text = output.text.replace("\x1b[A", "")  # the cursor moves up, to an outer bar
+    rest = [line for part in text.split("\n") for line in part.split("\r") if line.strip()]
     if other := [line for line in rest if "it/s" not in line and "s/it" not in line and "?it" not in line]:
         raise RuntimeError("stderr: " + " ".join(other))
     return False
+
+
+def joined(outputs):
+    """The outputs of a cell, with what it printed in one piece where only a progress bar was in between."""
+    kept = []
+    for output in outputs:
+        if kept and output.get("name") == kept[-1].get("name") == "stdout":
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def execute(path):
@@ -49,7 +61,7 @@ def execute(path):
     seconds = time.perf_counter() - started
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if without_progress(output)]
+            cell.outputs = joined(output for output in cell.outputs if without_progress(output))
             cell.metadata = {}
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                          "language_info": {"name": "python"}}
