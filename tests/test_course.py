@@ -113,8 +113,8 @@ def write(path, *sources):
 def test_running_a_notebook_keeps_its_outputs_without_progress_bars(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGAN_FAST", "1")
     path = tmp_path / "a.ipynb"
-    write(path, "import os\nfrom tqdm import tqdm\n[print(i) for i in tqdm(range(3), leave=False)\n for _ in tqdm(range(2), leave=False)]\nos.getcwd()",
-          "print(os.environ.get('MINIGAN_FAST'))")
+    bars = "[print(i) for i in tqdm(range(3), leave=False) for _ in tqdm(range(2), leave=False)]"
+    write(path, f"import os\nfrom tqdm import tqdm\n{bars}\nos.getcwd()", "print(os.environ.get('MINIGAN_FAST'))")
     execute.main([path])
     first, second = nbformat.read(path, as_version=4).cells
     assert [output.get("text") for output in first.outputs] == ["0\n0\n1\n1\n2\n2\n", None]
