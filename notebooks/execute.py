@@ -27,6 +27,17 @@ def without_progress(output):
     return False
 
 
+def in_one_piece(outputs):
+    """The outputs, with consecutive pieces of a stream joined: a table that was printed slowly stays one table."""
+    joined = []
+    for output in outputs:
+        if joined and "name" in output and output["name"] == joined[-1].get("name"):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
 def execute(path):
     """Run one notebook from a fresh kernel and write it with its outputs; returns (seconds, bytes)."""
     notebook = nbformat.read(path, as_version=4)
@@ -36,7 +47,7 @@ def execute(path):
     seconds = time.perf_counter() - started
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if without_progress(output)]
+            cell.outputs = in_one_piece(output for output in cell.outputs if without_progress(output))
             cell.metadata = {}
     notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                          "language_info": {"name": "python"}}
