@@ -50,7 +50,11 @@ class ModeReport:
 
 
 def mode_report(x, centres, std):
-    """Measure samples of a mixture of Gaussians of equal weights; the definitions stand at the top of this file.
+    r"""Measure samples of a mixture of K Gaussians of equal weights, with centres $c_k$.
+
+    A sample belongs to its nearest centre. It is of high quality if $\min_k \|x - c_k\| \le 3\sigma$; a mode is covered
+    if a sample of high quality belongs to it; and with $q_k$ the share of all samples that belong to k, the reverse KL
+    is $\sum_k q_k \ln(K q_k)$. Where the definitions come from stands at the top of this file.
 
     x       : (n, d) samples; d = 2 for `data.ring` and `data.grid`
     centres : (K, d), as from `data.ring_modes()` and `data.grid_modes()`
