@@ -58,6 +58,13 @@ def test_surface_draws_the_function_where_it_is():
     assert contours.get_clim() == pytest.approx((-2, 2), abs=0.3)
 
 
+@pytest.mark.parametrize("slope", [0.1, 5.0])
+def test_surfaces_with_the_same_limits_have_the_same_colours_whatever_they_show(slope):
+    contours = plot.surface(Figure().subplots(), lambda x: x[:, :1] * slope, (-1, 1, -1, 1), limits=(0, 1))
+    assert contours.get_clim() == (0, 1)
+    assert contours.levels.tolist() == pytest.approx(np.linspace(0, 1, 21).tolist())
+
+
 def test_curves_draw_every_column_with_labelled_axes():
     log = {name: [float(i) for i in range(100)] for name in ("step", "loss_d", "loss_g", "d_real", "d_fake")}
     axes = Figure().subplots(1, 2)
