@@ -129,3 +129,16 @@ def test_what_is_no_sequence_is_refused(shape):
 def test_saved_samples_of_sequences_are_a_picture(tmp_path):
     plot.save_samples(tmp_path / "a.png", waves(50), waves(50))
     assert imread(tmp_path / "a.png").std() > 0.01
+
+
+def test_an_animation_keeps_colours_that_only_its_middle_has():
+    from io import BytesIO
+
+    from PIL import Image
+
+    colours = ["black"] * 4 + ["lime"] * 4 + ["black"] * 4
+    film = Image.open(BytesIO(plot.animate(lambda ax, colour: ax.set_facecolor(colour), colours, colours=8).data))
+    assert film.n_frames == 3  # equal frames are one, shown longer
+    film.seek(1)
+    r, g, b = film.convert("RGB").getpixel((film.width // 2, film.height // 2))
+    assert g > 200 and max(r, b) < 50
