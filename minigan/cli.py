@@ -145,8 +145,8 @@ def _tune(arguments):
     common = {"jobs": arguments.jobs, "progress": _tuning, "tell": _tell,
               "classifier_progress": _training_the_classifier()}
     searched = {name: values for name in tune.KINDS if (values := getattr(arguments, name)) is not None}
-    given = searched | {name: value for name in ("data", "steps", "seeds", "trials", "seed", "n", "device", "data_dir")
-                        if (value := getattr(arguments, name)) is not None}
+    given = searched | {name: value for name in ("data", "size", "steps", "seeds", "trials", "seed", "n", "device",
+                                                     "data_dir") if (value := getattr(arguments, name)) is not None}
     try:
         if arguments.resume is not None:
             more = {name: given.pop(name) for name in ("seeds", "trials") if name in given}
@@ -223,7 +223,7 @@ def _gradcheck_everything(seed):
 # --- arguments ---
 
 _CONFIG = ("data", "model", "objective", "optimizer", "lr", "lr_d", "beta1", "beta2", "batch_size", "n_d", "latent_dim",
-           "lam", "clip", "width", "depth", "seed", "device", "data_dir", "init_from")
+           "lam", "clip", "width", "depth", "seed", "device", "data_dir", "size", "init_from")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -253,7 +253,8 @@ def _parser():
     train = command("train", _train, "train a GAN; without arguments on the embedded digits, in about a minute")
     train.epilog = "Presets are what differs by data, model and objective: see PRESETS in minigan/config.py."
     add = train.add_argument
-    add("--data", help=f"{names(data.NAMES)} (default {c.data})")
+    add("--data", help=f"{names(data.NAMES)}, or a folder of images (default {c.data})")
+    add("--size", type=int, metavar="N", help=f"side to which a folder's images are resized (default {data.SIDE})")
     add("--model", help=f"{names(models.MODELS)} (default {c.model}, or by data and objective)")
     add("--objective", help=f"{names(losses.OBJECTIVES)} (default {c.objective}, or by preset)")
     add("--steps", type=int, metavar="N", help="steps of G (default: by data)")
@@ -298,7 +299,8 @@ def _parser():
     for name, kind in tune.KINDS.items():
         add(f"--{name.replace('_', '-')}", nargs="+", metavar="NAME" if kind is str else "VALUE",
             help=f"as for train: one or several{', or a range' if kind is not str else ''}")
-    add("--data", help=f"{names(data.NAMES)} (default {c.data})")
+    add("--data", help=f"{names(data.NAMES)}, or a folder of images (default {c.data})")
+    add("--size", type=int, metavar="N", help=f"side to which a folder's images are resized (default {data.SIDE})")
     add("--steps", type=int, metavar="N", help="steps of G in a trial (default: as for train)")
     add("--seeds", type=int, metavar="K", help="from how many seeds each setting is trained (default 3)")
     add("--trials", type=int, metavar="N", help="pick N settings at random, from the values or from ranges such as "

@@ -18,8 +18,8 @@ class Config:
 
     The defaults are the embedded digits'. `lr` is G's learning rate, `lr_d` D's; beta1 and beta2 are Adam's. `lam` is
     the weight of the objective's penalty, `clip` the bound on D's weights, `width` and `depth` are the networks'; None
-    stands for what the objective's paper or the model's document says. `init_from` is a run whose networks this one
-    started from.
+    stands for what the objective's paper or the model's document says. `data` is a name, or the absolute path of a
+    folder of images, and `size` the side of these. `init_from` is a run whose networks this one started from.
     """
 
     data: str = "digits"
@@ -41,6 +41,7 @@ class Config:
     seed: int = 0
     device: str = "cpu"
     data_dir: str | None = None
+    size: int | None = None
     init_from: str | None = None
 
 
@@ -61,6 +62,7 @@ PRESETS = {
     "digits": {},
     "mnist": {"steps": 938, "batch_size": 64},
     "fashion-mnist": {"steps": 938, "batch_size": 64},
+    "folder": {"steps": 938, "batch_size": 64, "size": data.SIDE},
     "ring": {"lr": 2e-4, "lr_d": 1e-3, "steps": 8000, "batch_size": 256, "latent_dim": 2},
     "grid": {"lr": 2e-4, "lr_d": 1e-3, "steps": 10000, "batch_size": 256, "latent_dim": 2},
     "sines": {"lr": 1e-3, "lr_d": 4e-3, "steps": 900, "batch_size": 64, "latent_dim": 8},
@@ -73,14 +75,22 @@ PRESETS = {
 def configure(**given):
     """A `Config`: what is given, else what the presets say for its model, data and objective, else the defaults.
 
-    A learning rate that is given alone is that of both networks. Where no model is given, points get `mlp`, sequences
+    A learning rate that is given alone is that of both networks. The preset's batch is never larger than a folder of
+    images is. Where no model is given, points get `mlp`, sequences
     `gru`, and images `dcgan-bn`, or `dcgan` where the objective refuses a D with BatchNorm.
-    Raises ConfigError for an unknown name or a value out of range, with the valid ones.
+    Raises ConfigError for an unknown name or a value out of range, with the valid ones, and DataError for a folder of
+    which the images have to be counted, and that has none.
     """
     given = {name: value for name, value in given.items() if value is not None}
     given |= {name: str(given[name]) for name in ("data_dir", "init_from") if name in given}  # paths, kept as JSON
-    data_set = given.get("data", Config.data)
-    _choice("data", data_set, data.NAMES)
+    folder = data.as_folder(given.get("data"))
+    if folder is None:
+        data_set = given.get("data", Config.data)
+        if data_set not in data.NAMES:
+            raise ConfigError("unknown data", expected=f"{', '.join(data.NAMES)}, or a folder of images",
+                              got=repr(data_set))
+    else:
+        data_set, given["data"] = "folder", folder
     objective = given.get("objective", Config.objective)
     _choice("objective", objective, losses.OBJECTIVES)
     model = given.get("model", _default_model(data_set, objective))
@@ -90,12 +100,16 @@ def configure(**given):
     preset = {}
     for name in (model, data_set, objective, f"{objective} on points" if data_set in data.TOYS else None):
         preset |= PRESETS.get(name, {})
+    if folder is not None and "batch_size" not in given:
+        preset["batch_size"] = min(preset["batch_size"], len(data.folder.find_images(folder)))
     config = Config(**(preset | {"model": model} | given))
     _choice("optimizer", config.optimizer, OPTIMISERS)
     _choice("device", config.device, DEVICES)
-    for name in ("steps", "batch_size", "n_d", "latent_dim", "width", "depth"):
+    for name in ("steps", "batch_size", "n_d", "latent_dim", "size", "width", "depth"):
         _require(name, getattr(config, name), lambda n: n is None or (isinstance(n, int) and n >= 1),
                  "a whole number ≥ 1")
+    if folder is None and config.size is not None:
+        raise ConfigError("only a folder of images has a size to choose", where="size", got=f"data '{data_set}'")
     _require("seed", config.seed, lambda n: isinstance(n, int) and n >= 0, "a whole number ≥ 0")
     for name in ("lr", "lr_d"):
         _require(name, getattr(config, name), lambda v: 0 < v < inf, "a number > 0")

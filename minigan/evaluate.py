@@ -1,9 +1,10 @@
 """How good is a run: D as a classifier, G's samples against real ones, and whether training converges.
 
-Everything is measured on real samples that training has not seen (but for the embedded digits, which are one set), with
-both networks in evaluation mode, and several times, with fresh noise each time: a figure is the mean of these draws and
-their standard deviation. The real samples are the same in each draw, so the spread is that of G's samples alone; what
-depends on real ones only, such as recall, has none. How much two trainings differ, only runs with other seeds say.
+Everything is measured on real samples that training has not seen (but for the embedded digits and a folder of one's
+own, which are one set), with both networks in evaluation mode, and several times, with fresh noise each time: a figure
+is the mean of these draws and their standard deviation. The real samples are the same in each draw, so the spread is
+that of G's samples alone; what depends on real ones only, such as recall, has none. How much two trainings differ, only
+runs with other seeds say.
 """
 
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import convergence, metrics, plot
+from . import convergence, data, metrics, plot
 from .backend import random_streams
 from .errors import ConfigError
 from .files import replacing
@@ -78,7 +79,8 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     progress : of the classifier's training, as for `metrics.train_classifier`
     returns  : an `Evaluation`
 
-    Images are compared in the features of a small classifier that minigan trains once and keeps (`metrics.classifier`).
+    Images are compared in the features of a small classifier that minigan trains once and keeps (`metrics.classifier`),
+    but those of a folder, of which no classifier knows what they show, by their pixels.
     Raises CheckpointError for what is no run, DataError for a log that is missing or damaged, ConfigError for n or
     draws out of range or a folder that cannot be written.
     """
@@ -91,7 +93,7 @@ def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, pr
     real = yardstick(run.config, run.conditional, n, progress)
     of_d, of_g = [], []
     for _ in range(draws):
-        y = labels(real.n, run.classes) if run.conditional else None
+        y = _asked(run, real)
         x = _draw(run, y, real.n, rng)
         scores = [apply(run.D, samples, run.config.device, y=asked) for samples, asked in ((real.x, real.y), (x, y))]
         of_d.append(asdict(metrics.classification_report(*scores, run.objective.threshold)))
@@ -121,11 +123,12 @@ def quality(run, n=None, seed=0, progress=None):
     """The one figure by which runs on the same data are ranked, smaller is better: (name, value).
 
     For images the Fréchet distance to held-out images (for the embedded digits, to all) in the classifier's features,
-    for points and sequences the sliced Wasserstein distance to held-out ones. Both see what is missing as well as what
+    for points, sequences and the pixels of a folder's images the sliced Wasserstein distance to held-out ones (of a
+    folder, to all). Both see what is missing as well as what
     is wrong. Losses see neither.
     """
     real = yardstick(run.config, run.conditional, n, progress)
-    y = labels(real.n, run.classes) if run.conditional else None
+    y = _asked(run, real)
     x = _draw(run, y, real.n, _noise(seed))
     return real.quality, real.measure(x, y)[real.quality]
 
@@ -138,6 +141,14 @@ def _figure(group, name, values, beside=""):
 def _noise(seed):
     """Where z comes from: the stream that `run.sample` draws from, and no training does, of whatever seed."""
     return random_streams(seed, *STREAMS)["sampling"]
+
+
+def _asked(run, real):
+    """The classes that G is asked for: all equally often, but those of a folder, which can be of any size, as often as
+    they are in it; None if it takes no labels."""
+    if not run.conditional:
+        return None
+    return real.y if data.as_folder(run.config.data) else labels(real.n, run.classes)
 
 
 def _draw(run, y, n, rng):

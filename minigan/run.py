@@ -32,7 +32,6 @@ __all__ = ["Config", "Interrupted", "PRESETS", "Run", "apply", "configure", "gen
 
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
 PARTS = ("G", "D", "opt_g", "opt_d")
-GRID = 64  # images or sequences in a picture
 POINTS = 1000  # points in a picture
 
 
@@ -56,7 +55,8 @@ class Run:
         self.opt_g, self.opt_d = self._optimiser(self.G, config.lr), self._optimiser(self.D, config.lr_d)
 
     def _load(self, labels):
-        loaded = data.load(self.config.data, data_dir=self.config.data_dir, rng=self.streams["data"], labels=labels)
+        loaded = data.load(self.config.data, data_dir=self.config.data_dir, rng=self.streams["data"], labels=labels,
+                           size=self.config.size)
         return loaded if labels else (loaded,)
 
     def _optimiser(self, network, lr):
@@ -97,9 +97,10 @@ class Run:
     def samples(self, n=None):
         """Samples from the fixed noise of the run's pictures: always the same z, whatever was trained in between.
 
-        In a conditional game a picture has a row for each class.
+        In a conditional game a picture has a row for each class, or several if there are few.
         """
-        n = n or (POINTS if self.x_real.ndim == 2 else self.classes**2 if self.conditional else GRID)
+        rows = self.classes * -(-8 // self.classes) if self.conditional else 8  # a multiple of the classes, at least 8
+        n = n or (POINTS if self.x_real.ndim == 2 else rows**2)
         rng = random_streams(self.config.seed, *STREAMS)["samples"]
         z = rng.standard_normal((n, self.config.latent_dim), dtype=np.float32)
         return generate(self.G, z, self.config.device, y=labels(n, self.classes) if self.conditional else None)
@@ -116,6 +117,7 @@ class Run:
 
     def restore(self, parts, meta):
         """Take over what `parts` and `meta` gave."""
+        self._require_the_same_images(meta)
         for name in PARTS:
             if name not in parts:
                 raise CheckpointError(f"the checkpoint has no part '{name}'", where="checkpoint")
@@ -125,6 +127,17 @@ class Run:
                 self.streams[name].bit_generator.state = state
             self.batches.load_state_dict(meta["batches"])
             self.step = int(meta["step"])
+
+    def _require_the_same_images(self, meta):
+        """Raise DataError if the data are a folder of images in which something was added, removed or coloured."""
+        if data.as_folder(self.config.data) is None:
+            return
+        with _readable_meta():
+            before, now = (f"{m['batches']['samples']} images of shape {tuple(m['sample_shape'])}, "
+                           f"{m['classes'] or 'no'} classes" for m in (meta, self.meta()))
+        if before != now:
+            raise DataError("the images are no longer those of the run", where=self.config.data, expected=before,
+                            got=now, fix="Restore the folder, or start a new run")
 
 
 def labels(n, classes):

@@ -1,4 +1,4 @@
-"""What samples of G are measured by: held-out real samples of the same data, and the figures that fit their kind."""
+"""What samples of G are measured by: real samples, held out where they can be, and the figures that fit their kind."""
 
 import numpy as np
 
@@ -12,13 +12,14 @@ MIXTURES = {"ring": (data.ring_modes, 0.01), "grid": (data.grid_modes, 0.05)}  #
 
 
 def yardstick(config, conditional=False, n=None, progress=None):
-    """The yardstick of a run's data: `Images`, a `Mixture` of points, or plain `Samples`.
+    """The yardstick of a run's data: `Images`, a `Folder` of images, a `Mixture` of points, or plain `Samples`.
 
     config      : the run's `Config`, which says which data;  conditional : with labels
     n           : how many held-out samples; by default what is usual for the kind, at most as many as there are
     progress    : as for `metrics.train_classifier`, which trains the classifier of images once
     """
-    kind = Images if config.data in metrics.classifier.SETS else Mixture if config.data in MIXTURES else Samples
+    kind = (Images if config.data in metrics.classifier.SETS else Mixture if config.data in MIXTURES
+            else Folder if data.as_folder(config.data) else Samples)
     return kind(config, conditional, n, progress)
 
 
@@ -52,7 +53,8 @@ class Samples:
         return [self._load("test", n=self.n, rng=seed)[0] for seed in range(1, OTHERS + 1)]
 
     def _load(self, split, **options):
-        loaded = data.load(self.config.data, split, self.config.data_dir, labels=self.conditional, **options)
+        loaded = data.load(self.config.data, split, self.config.data_dir, labels=self.conditional,
+                           size=self.config.size, **options)
         return loaded if self.conditional else (loaded,)
 
     def measure(self, x, y=None):
@@ -103,6 +105,30 @@ class Mixture(Samples):
         """Modes."""
         report = metrics.mode_report(x, self.centres, self.std)
         return {"modes": (report.modes_covered, report.modes)}
+
+
+class Folder(Samples):
+    """Images of one's own, of which no classifier knows what they show: compared by their pixels."""
+
+    usual, remark = 10_000, "A folder of images is one set: training has seen the real ones."
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.beside = {self.quality: "of pixels: it sees colours, brightness and variety, not what an image shows"}
+
+    def _held_out(self, n):
+        x, *y = self._load("train")  # shuffled
+        return x[:n], y[0][:n] if y else None
+
+    def scale(self):
+        """Real against real, and one image again and again."""
+        half, rng = self.n // 2, np.random.default_rng(0)
+        orders = [rng.permutation(self.n) for _ in range(OTHERS)]
+        return [("real against real",
+                 [metrics.sliced_wasserstein(self.x[order[:half]], self.x[order[half:]]) for order in orders],
+                 f"{OTHERS} times two halves of the set, {half} each; of so few the distance is larger"),
+                ("one image, n times", [metrics.sliced_wasserstein(self.x.mean(0, keepdims=True), self.x)],
+                 "that of a collapsed G, at the data's mean")]
 
 
 class Images(Samples):

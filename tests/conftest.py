@@ -3,6 +3,7 @@
 import cupy_stand_in
 import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -26,3 +27,15 @@ def device_xp(request):
     if request.param == "numpy":
         return np
     return request.getfixturevalue("fake_cupy" if request.param == "stand-in" else "real_cupy")
+
+
+@pytest.fixture(scope="session")
+def pictures_of_ones_own(tmp_path_factory):
+    """A folder of 40 small pictures in colour, in two classes of 24 and 16: light ones and dark ones."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for name, count, low, high in (("light", 24, 150, 256), ("sombre", 16, 0, 106)):
+        (folder / name).mkdir()
+        for i in range(count):
+            pixels = rng.integers(low, high, (9, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+    return folder

@@ -174,6 +174,8 @@ def test_gradcheck_of_a_shape_that_is_none_is_one_clear_line(mine, capsys):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["train", "--model", "vae"], "unknown model (expected mlp, dcgan, dcgan-bn"),
     (["train", "--data", "cifar"], "unknown data"),
+    (["train", "--data", "./cifar"], "no such folder"),
+    (["train", "--size", "8"], "only a folder of images has a size to choose"),
     (["train", "--objective", "wgann"], "unknown objective (expected bce, non-saturating, lsgan"),
     (["train", "--lr", "-1"], "lr is out of range (expected a number > 0, got -1.0)"),
     (["train", "--lr", "nan"], "lr is out of range"),
@@ -221,3 +223,20 @@ def test_debug_shows_the_traceback():
 def test_importing_minigan_does_not_import_matplotlib():
     code = "import sys, minigan; assert not [m for m in sys.modules if m.startswith(('matplotlib', 'tqdm', 'scipy'))]"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_of_images_is_trained_drawn_and_measured(pictures_of_ones_own, capsys):
+    assert main(["train", "--data", str(pictures_of_ones_own), "--size", "8", "--width", "4", "--steps", "3"]) == 0
+    assert "3 steps of 40," in capsys.readouterr().out
+    assert main(["train", "--resume", "runs/001", "--steps", "4"]) == 0
+    assert imread("runs/001/samples/step_000004.png").shape == (7 * (8 * 9 - 1), 7 * (8 * 9 - 1), 4)
+    assert main(["sample", "runs/001", "--n", "5", "--out", "x.npz"]) == 0
+    assert np.load("x.npz")["x"].shape == (5, 3, 8, 8)
+    assert main(["evaluate", "runs/001", "--draws", "1"]) == 0
+    assert "sliced Wasserstein distance" in capsys.readouterr().out
+
+
+def test_epochs_of_a_folder_are_passes_over_its_images(pictures_of_ones_own):
+    assert main(["train", "--data", str(pictures_of_ones_own), "--size", "4", "--model", "mlp", "--epochs", "3",
+                 "--batch-size", "20"]) == 0
+    assert Path("runs/001/log.csv").read_text().count("\n") == 1 + 6

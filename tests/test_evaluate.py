@@ -273,3 +273,48 @@ def test_the_command_prints_the_table_and_the_diagnosis(folders, capsys):
     out = capsys.readouterr().out
     for part in ("Fréchet distance", "real against real", "one image, n times", "auc", "Is it converging?", "roc.png"):
         assert part in out
+
+
+# --- a folder of images ---
+
+
+@pytest.fixture(scope="module")
+def own(pictures_of_ones_own, tmp_path_factory):
+    """Short runs on it, without labels and with."""
+    options = {"data": pictures_of_ones_own, "size": 8, "width": 4, "latent_dim": 2, "steps": 3}
+    place = tmp_path_factory.mktemp("own")
+    return {model: run.train(run.configure(**options, model=model), place / model) for model in ("mlp", "conditional")}
+
+
+@pytest.mark.parametrize("model", ["mlp", "conditional"])
+def test_images_of_ones_own_are_measured_by_their_pixels_without_a_classifier(own, monkeypatch, model):
+    monkeypatch.setattr(metrics, "load_classifier", None)
+    found = evaluate.evaluate(own[model], draws=2)
+    names = [f.name for f in found.figures if not f.group.startswith("D,")]
+    assert names == ["sliced Wasserstein distance", "real against real", "one image, n times"]
+    assert "2 draws of 40 samples" in found.title and "training has seen the real ones" in found.title
+    lines = str(found).splitlines()
+    assert max(map(len, lines)) <= 120
+
+
+def test_images_of_ones_own_lie_between_real_and_collapsed(own, monkeypatch):
+    real = yardsticks.yardstick(run.load(own["mlp"]).config)
+    (_, floor, _), (_, (collapsed,), _) = real.scale()
+    play_real(monkeypatch, real.x[20:])
+    distance = figures(evaluate.evaluate(own["mlp"], n=20, draws=1))["sliced Wasserstein distance"].mean
+    assert distance < 2 * np.mean(floor) < collapsed
+    assert real.measure(real.x)["sliced Wasserstein distance"] == 0
+    assert len(floor) == 10 and min(floor) > 0
+
+
+def test_g_is_asked_for_the_classes_as_often_as_they_are_in_the_folder(own, monkeypatch):
+    asked = []
+
+    def generate(G, z, device, y=None):
+        asked.append(y)
+        return run.generate(G, z, device, y=y)
+
+    monkeypatch.setattr(evaluate, "generate", generate)
+    evaluate.evaluate(own["conditional"], draws=1)
+    evaluate.quality(run.load(own["conditional"]))
+    assert [np.bincount(y).tolist() for y in asked] == [[24, 16]] * 2

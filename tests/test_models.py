@@ -9,6 +9,8 @@ from minigan import Tensor, gradcheck, nn
 from minigan.errors import CheckpointError, ConfigError
 from minigan.losses import OBJECTIVES
 from minigan.models import (
+    CONDITIONAL,
+    MODELS,
     build,
     dcgan_bn_discriminator,
     dcgan_bn_generator,
@@ -443,3 +445,11 @@ def test_second_derivatives_of_the_loss(name, check):
     report = check(name, "non-saturating", (1, 4, 4), order=2, eps=1e-7, rtol=1e-4, atol=1e-5, max_elements=20,
                    directions=3)
     assert report, report
+
+
+@pytest.mark.parametrize("name", [name for name, makes in MODELS.items() if "images" in makes])
+def test_every_model_of_images_makes_and_judges_colour(name):
+    y = [np.array([0, 1])] if name in CONDITIONAL else []
+    G, D = build(name, 5, (3, 8, 8), 0, width=None if name == "single-layer" else 4, classes=2 if y else None)
+    x = G(Tensor(np.ones((2, 5), np.float32)), *y)
+    assert x.shape == (2, 3, 8, 8) and D(x, *y).shape == (2, 1)

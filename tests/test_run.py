@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minigan import checkpoint, losses, run
 from minigan.backend import cuda_available
 from minigan.convergence import Finding
-from minigan.errors import CheckpointError, ConfigError, DataError, DeviceError, DivergenceError
+from minigan.errors import CheckpointError, ConfigError, DataError, DeviceError, DivergenceError, MiniganError
 from minigan.plot import read_log
 
 SMALL = {"data": "digits", "model": "mlp", "batch_size": 16, "latent_dim": 8}
@@ -410,3 +412,96 @@ def test_a_signal_stops_after_the_step_with_everything_saved(tmp_path, number, c
     parts, meta = checkpoint.load(tmp_path / "a" / "checkpoint.npz")
     assert meta["step"] == len(log.read_text().splitlines()) - 1
     assert parts["opt_g"]["t"] == meta["step"]
+
+
+# --- a folder of images ---
+
+
+OWN = {"model": "mlp", "width": 4, "latent_dim": 3, "size": 8}
+
+
+@pytest.fixture
+def own(pictures_of_ones_own, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(pictures_of_ones_own, tmp_path / "pictures")
+
+
+def test_a_folders_absolute_path_is_kept_and_its_preset_is_for_images(own, monkeypatch):
+    monkeypatch.chdir(own.parent)
+    for given in ("pictures", "./pictures/", own):
+        config = run.configure(data=given)
+        assert (config.data, config.model, config.size, config.steps) == (str(own), "dcgan-bn", 28, 938)
+        assert run.configure(**config.__dict__) == config
+    assert json.loads(json.dumps(config.__dict__)) == config.__dict__
+
+
+def test_the_presets_batch_is_never_larger_than_the_folder(own):
+    assert run.configure(data=own).batch_size == 40
+    assert run.configure(data=own, batch_size=7).batch_size == 7
+    for i in range(40):
+        shutil.copy(own / "light" / "00.png", own / f"{i}.png")
+    assert run.configure(data=own).batch_size == 64
+
+
+def test_a_folder_of_images_resumes_and_gives_the_bits_of_an_uninterrupted_run(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = run.train(run.configure(data="pictures", **OWN, steps=4), "whole")
+    part = run.train(run.configure(data="pictures", **OWN, steps=2), "part")
+    monkeypatch.chdir(own)
+    run.resume(tmp_path / part, steps=4)
+    assert fingerprint(tmp_path / part) == fingerprint(tmp_path / whole)
+
+
+def test_the_samples_of_a_run_are_like_the_folders_images_and_need_it_no_more(own, tmp_path):
+    folder = run.train(run.configure(data=own, **OWN, steps=2), tmp_path / "a")
+    shutil.rmtree(own)
+    assert run.sample(folder, 3).shape == (3, 3, 8, 8)
+    with pytest.raises(DataError, match="pictures: no such folder"):
+        run.resume(folder, steps=3)
+
+
+@pytest.mark.parametrize("model", ["mlp", "conditional"])
+def test_a_folder_that_has_changed_is_refused_on_resume_and_the_run_stays_as_it_was(own, tmp_path, model):
+    options = OWN | {"model": model, "batch_size": 8}
+    folder = run.train(run.configure(data=own, **options, steps=2), tmp_path / "a")
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    (own / "third").mkdir()
+    shutil.copy(own / "light" / "00.png", own / "third" / "00.png")
+    with pytest.raises(DataError, match=r"no longer those of the run .expected 40 images.*got 41 images"):
+        run.resume(folder, steps=4)
+    shutil.rmtree(own / "third")
+    for path in own.rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+    with pytest.raises(DataError, match=r"no longer .*expected 40 images of shape .3, 8, 8.*got .*shape .1, 8, 8"):
+        run.resume(folder, steps=4)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_the_sub_folders_are_the_classes_of_a_conditional_run(own, tmp_path):
+    folder = run.train(run.configure(data=own, **OWN | {"model": "conditional"}, steps=2), tmp_path / "a")
+    assert run.load(folder).classes == 2
+    assert run.sample(folder, 4, label=1).shape == (4, 3, 8, 8)
+    with pytest.raises(ConfigError, match=r"no such class.*0 to 1"):
+        run.sample(folder, 4, label=2)
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"data": "digits", "size": 8}, "only a folder of images has a size to choose"),
+    ({"data": "nowhere/at/all"}, "all: no such folder"), ({"data": "cifar"}, "unknown data .*or a folder of images"),
+    ({"data": ".", "size": 0}, "size is out of range"), ({"data": "."}, "too few images"),
+])
+def test_what_cannot_be_a_folder_of_images_is_refused(given, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MiniganError, match=message):
+        run.configure(**({"batch_size": 2} if "size" in given else {}) | given)
+
+
+def test_a_size_that_does_not_suit_the_model_is_refused_before_anything_is_written(own, tmp_path):
+    with pytest.raises(ConfigError, match=r"multiples of 4 .got 30×30.*Use images of another size"):
+        run.train(run.configure(data=own, size=30), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_picture_of_few_classes_has_several_rows_for_each(own):
+    x = run.Run(run.configure(data=own, **OWN | {"model": "conditional"})).samples()
+    assert len(x) == 64 and run.labels(64, 2).reshape(8, 8).tolist() == [[0] * 8] * 4 + [[1] * 8] * 4

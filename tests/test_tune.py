@@ -462,3 +462,22 @@ def test_a_search_without_a_best_setting_names_no_picture_and_ends_with_1(preten
 def test_there_must_be_a_search_to_resume(capsys):
     assert main(["tune", "--resume", "nowhere"]) == 1
     assert "nowhere: there is no search" in capsys.readouterr().err
+
+
+def test_a_folder_of_images_is_searched_by_its_absolute_path(pictures_of_ones_own, monkeypatch):
+    monkeypatch.chdir(pictures_of_ones_own.parent)
+    place = Path(pictures_of_ones_own.name)
+    out = pictures_of_ones_own.with_name("search")
+    given = {"size": 4, "model": "mlp", "width": 2, "steps": 2, "jobs": 1}
+    table = tune.search(out, data=place, lr=[1e-4, 1e-3], seeds=1, **given)
+    assert table.metric == "sliced Wasserstein distance" and len(table.rows) == 2
+    assert f"--data {pictures_of_ones_own} --size 4" in table.command
+    monkeypatch.chdir(out)
+    assert len(tune.resume(out, seeds=2, jobs=1).rows[0].values) == 2
+
+
+def test_the_size_of_a_folders_images_goes_to_every_trial(pictures_of_ones_own, pretend):
+    played = pretend(lambda config: 1.0)
+    assert main(["tune", "--data", str(pictures_of_ones_own), "--size", "8", "--lr", "1e-3", "1e-4", "--seeds", "1",
+                 "--jobs", "1"]) == 0
+    assert [(config.size, config.batch_size) for config in played] == [(8, 40)] * 2

@@ -1,4 +1,7 @@
-"""Data: embedded digits, MNIST and Fashion-MNIST, mixtures of Gaussians in the plane, sine waves; and minibatches."""
+"""Data: embedded digits, MNIST and Fashion-MNIST, a folder of images, mixtures, sine waves; and minibatches."""
+
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -6,14 +9,15 @@ from ..errors import ConfigError
 from .batches import Minibatches, minibatches
 from .checks import as_generator
 from .digits import DIGITS_MAX, load_digits
+from .folder import SIDE, load_folder
 from .idx import read_idx
 from .mnist import PIXEL_MAX, SETS, fetch, load_mnist
 from .sequences import sines
 from .toys import grid, grid_modes, ring, ring_modes
 
 __all__ = [
-    "NAMES", "Minibatches", "fetch", "grid", "grid_modes", "load", "minibatches", "read_idx", "ring", "ring_modes",
-    "sines",
+    "NAMES", "Minibatches", "fetch", "grid", "grid_modes", "load", "load_folder", "minibatches", "read_idx", "ring",
+    "ring_modes", "sines",
 ]
 
 TOYS = {"ring": ring, "grid": grid}
@@ -22,25 +26,51 @@ NAMES = ("digits", *SETS, *TOYS, *SEQUENCES)
 SPLITS = ("train", "test")
 
 
-def load(name, split="train", data_dir=None, labels=False, n=20_000, rng=0):
+def as_folder(name):
+    """The absolute path of the folder of images that `name` stands for, or None if it stands for none.
+
+    That is a path, or text that is none of `NAMES` and has a separator in it or names a folder that there is.
+    """
+    if isinstance(name, os.PathLike) or (isinstance(name, str) and name not in NAMES
+                                         and (os.sep in name or "/" in name or os.path.isdir(name))):
+        return os.path.abspath(Path(name).expanduser())
+    return None
+
+
+def load(name, split="train", data_dir=None, labels=False, n=20_000, rng=0, size=None):
     r"""A data set, ready to train on.
 
     Images are scaled to the range of tanh, $x = 2p/p_{max} - 1$, with $p_{max}$ = 255 (16 for `digits`).
 
-    name     : one of `NAMES`: "digits", "mnist", "fashion-mnist", "ring", "grid", "sines"
-    split    : "train" or "test". `digits` is one set of 1,797, "train": it is a test set already, and small
+    name     : one of `NAMES`: "digits", "mnist", "fashion-mnist", "ring", "grid", "sines"; or the path of a folder of
+               images, with a separator in it (`./digits`) if it could be taken for one of these: see `load_folder`
+    split    : "train" or "test". `digits` is one set of 1,797, "train": it is a test set already, and small. A folder
+               is one set too
     data_dir : for MNIST and Fashion-MNIST, the folder with their files (see `minigan.data.mnist`)
-    labels   : also return the classes (for `ring` and `grid`, the index of the mode); `sines` have none
+    labels   : also return the classes (for `ring` and `grid`, the index of the mode; for a folder, its sub-folders);
+               `sines` have none
     n, rng   : for `ring`, `grid` and `sines`, how many to draw, and a numpy Generator or an int seed
-    returns  : x, float32: images (N, 1, H, W) in [−1, 1], points (n, 2) or sequences (n, L, C);
+    size     : for a folder, the side of its images, 28 by default
+    returns  : x, float32: images (N, 1, H, W) in [−1, 1] (of a folder, (N, 1 or 3, size, size), shuffled, always alike,
+               so that the first ones are of all classes), points (n, 2) or sequences (n, L, C);
                with `labels` (x, y), y (N,) int64
     raises   : ConfigError for an unknown name or split or for labels that there are not,
                DataError for data that are missing or damaged
     """
-    if name not in NAMES:
-        raise ConfigError("unknown data set", where="name", expected=f"one of {', '.join(NAMES)}", got=repr(name))
+    folder = as_folder(name)
+    if folder is None and name not in NAMES:
+        raise ConfigError("unknown data set", where="name", got=repr(name),
+                          expected=f"one of {', '.join(NAMES)}, or a folder of images")
     if split not in SPLITS:
         raise ConfigError("unknown split", where="split", expected=" or ".join(SPLITS), got=repr(split))
+    if folder is not None:
+        if split != "train":
+            raise ConfigError("a folder of images is one set, not split", where="split", expected="train",
+                              got=repr(split), fix="Hold out some images yourself, in another folder")
+        loaded = load_folder(folder, SIDE if size is None else size, labels=labels)
+        x, *y = loaded if labels else (loaded,)
+        order = np.random.default_rng(0).permutation(len(x))
+        return (x[order], y[0][order]) if labels else x[order]
     if name in TOYS:
         return TOYS[name](n, _drawing(rng, split), labels=labels)
     if name in SEQUENCES:

@@ -35,8 +35,8 @@ def shrunk(where, image_shape, depth):
     C, H, W = image_shape
     if H % 2**depth or W % 2**depth:
         raise ConfigError(f"the image's sides must be multiples of {2**depth}", where=where, got=f"{H}×{W}",
-                          fix=f"The networks double the size {depth} times. Pad the images, use a smaller depth, or "
-                              "the model 'mlp'")
+                          fix=f"The networks double the size {depth} times. Use images of another size, a smaller "
+                              "depth, or the model 'mlp'")
     return C, H // 2**depth, W // 2**depth
 
 

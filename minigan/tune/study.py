@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 
 from ..config import Config, configure
+from ..data import as_folder
 from ..errors import ConfigError
 from ..files import replacing
 from ..run import Run, next_free
@@ -38,7 +39,7 @@ class Search:
     """What is searched: with the same one, on the same machine, every figure is the same.
 
     options : option → list of values, or a `Range`
-    data, steps, device, data_dir : as in `Config`;  n : samples to measure by, as for `evaluate.quality`
+    data, size, steps, device, data_dir : as in `Config`;  n : samples to measure by, as for `evaluate.quality`
     seeds   : each setting is trained with the seeds 0 … seeds − 1
     trials  : how many settings are picked at random, None for the full grid;  seed : of the picks
     """
@@ -48,6 +49,7 @@ class Search:
     steps: int | None = None
     device: str = Config.device
     data_dir: str | None = None
+    size: int | None = None
     n: int | None = None
     seeds: int = 3
     trials: int | None = None
@@ -69,7 +71,7 @@ class Search:
 
     def given(self, setting):
         """What `configure`, or `minigan train`, is given for a setting."""
-        return {name: getattr(self, name) for name in ("data", "steps", "device", "data_dir")} | setting
+        return {name: getattr(self, name) for name in ("data", "size", "steps", "device", "data_dir")} | setting
 
     def command(self, setting):
         """The command that trains a setting as its first trial did."""
@@ -80,7 +82,7 @@ class Search:
 
 
 def search(out=None, *, data=Config.data, steps=None, seeds=3, trials=None, seed=0, n=None, device=Config.device,
-           data_dir=None, jobs=None, progress=None, tell=None, classifier_progress=None, **options):
+           data_dir=None, size=None, jobs=None, progress=None, tell=None, classifier_progress=None, **options):
     """Search for the best setting, or go on with the same search in the folder `out`; returns the `Table`, which is in
     the folder too.
 
@@ -89,7 +91,7 @@ def search(out=None, *, data=Config.data, steps=None, seeds=3, trials=None, seed
                n_d, latent_dim, lam, clip, width and depth; or, with `trials`, a range "1e-5..1e-2", from which lr,
                lr_d, lam and clip are drawn log-uniformly, betas uniformly, the others as whole numbers. If none has
                several values, lr and objective are searched, in 300 steps unless `steps` says otherwise
-    data, steps, device, data_dir : as in `Config`;  n : samples to measure by, as for `evaluate.quality`
+    data, size, steps, device, data_dir : as in `Config`;  n : samples to measure by, as for `evaluate.quality`
     seeds    : each setting is trained with the seeds 0 … seeds − 1
     trials   : how many settings are picked at random; the full grid by default;  seed : of the picks
     jobs     : how many trials run at once; by default as many as there are cores, one on a GPU. No figure depends on it
@@ -105,7 +107,8 @@ def search(out=None, *, data=Config.data, steps=None, seeds=3, trials=None, seed
     if all(len(values) == 1 for values in axes.values()):
         axes = _axes(DEFAULT | axes)
         steps = DEFAULT_STEPS if steps is None else steps
-    asked = Search(axes, data, steps, device, data_dir and str(data_dir), n, seeds, trials, seed)
+    data = as_folder(data) or data
+    asked = Search(axes, data, steps, device, data_dir and str(data_dir), size, n, seeds, trials, seed)
     folder = next_free(Path("tuning")) if out is None else Path(out)
     return _search(asked, folder, jobs, progress, tell, classifier_progress)
 
