@@ -88,8 +88,8 @@ def surface(ax, f, extent, resolution=100, device="cpu", limits=None):
     """Draw a function of the plane as filled contours on `ax`.
 
     f      : a module or function that maps points (n, 2) to values (n, 1), for example D, or `lambda x: sigmoid(D(x))`
-    extent : (left, right, bottom, top);  device : where f computes
     limits : the ends (low, high) of the colours, so that pictures can be compared; by default those of f's values here
+    extent : (left, right, bottom, top);  device : where f computes
     returns: what `figure.colorbar` takes
     """
     u, v = np.linspace(*extent[:2], resolution), np.linspace(*extent[2:], resolution)
