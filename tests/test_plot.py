@@ -58,6 +58,13 @@ def test_surface_draws_the_function_where_it_is():
     assert contours.get_clim() == pytest.approx((-2, 2), abs=0.3)
 
 
+@pytest.mark.parametrize("slope", [0.1, 5.0])
+def test_surfaces_with_the_same_limits_have_the_same_colours_whatever_they_show(slope):
+    contours = plot.surface(Figure().subplots(), lambda x: x[:, :1] * slope, (-1, 1, -1, 1), limits=(0, 1))
+    assert contours.get_clim() == (0, 1)
+    assert contours.levels.tolist() == pytest.approx(np.linspace(0, 1, 21).tolist())
+
+
 def test_curves_draw_every_column_with_labelled_axes():
     log = {name: [float(i) for i in range(100)] for name in ("step", "loss_d", "loss_g", "d_real", "d_fake")}
     axes = Figure().subplots(1, 2)
@@ -122,3 +129,16 @@ def test_what_is_no_sequence_is_refused(shape):
 def test_saved_samples_of_sequences_are_a_picture(tmp_path):
     plot.save_samples(tmp_path / "a.png", waves(50), waves(50))
     assert imread(tmp_path / "a.png").std() > 0.01
+
+
+def test_an_animation_keeps_colours_that_only_its_middle_has():
+    from io import BytesIO
+
+    from PIL import Image
+
+    colours = ["black"] * 4 + ["lime"] * 4 + ["black"] * 4
+    film = Image.open(BytesIO(plot.animate(lambda ax, colour: ax.set_facecolor(colour), colours, colours=8).data))
+    assert film.n_frames == 3  # equal frames are one, shown longer
+    film.seek(1)
+    r, g, b = film.convert("RGB").getpixel((film.width // 2, film.height // 2))
+    assert g > 200 and max(r, b) < 50

@@ -55,11 +55,12 @@ def animate(draw, frames, ncols=1, size=(5.0, 4.5), dpi=64, seconds=0.2, colours
         pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
     if not pictures:
         raise ConfigError("an animation has at least one frame", where="plot.animate")
-    # One palette for all, made from the first and the last, so that no colour flickers.
-    both = Image.new("RGB", (pictures[0].width, 2 * pictures[0].height))
-    both.paste(pictures[0])
-    both.paste(pictures[-1], (0, pictures[0].height))
-    palette = both.quantize(colours)
+    # One palette for all, so that no colour flickers, made from frames of the whole length.
+    some = pictures[:: -(-len(pictures) // 8)] + pictures[-1:]
+    together = Image.new("RGB", (some[0].width, len(some) * some[0].height))
+    for i, picture in enumerate(some):
+        together.paste(picture, (0, i * picture.height))
+    palette = together.quantize(colours)
     first, *rest = (picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
     duration = [1000 * seconds] * len(rest) + [10_000 * seconds]
     file = BytesIO()

@@ -84,10 +84,11 @@ def sequences(ax, x_fake, x_real=None, rows=8, columns=3):
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
 
-def surface(ax, f, extent, resolution=100, device="cpu"):
+def surface(ax, f, extent, resolution=100, device="cpu", limits=None):
     """Draw a function of the plane as filled contours on `ax`.
 
     f      : a module or function that maps points (n, 2) to values (n, 1), for example D, or `lambda x: sigmoid(D(x))`
+    limits : the ends (low, high) of the colours, so that pictures can be compared; by default those of f's values here
     extent : (left, right, bottom, top);  device : where f computes
     returns : what `figure.colorbar` takes
     """
@@ -95,7 +96,8 @@ def surface(ax, f, extent, resolution=100, device="cpu"):
     grid = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2).astype(np.float32)
     with no_grad():
         values = _array(f(Tensor(to_device(grid, device)))).reshape(resolution, resolution)
-    return ax.contourf(u, v, values, levels=20, cmap="cividis")
+    levels = 20 if limits is None else np.linspace(*limits, 21)
+    return ax.contourf(u, v, values, levels, cmap="cividis", extend="neither" if limits is None else "both")
 
 
 def _array(x):
