@@ -142,3 +142,14 @@ def test_an_animation_keeps_colours_that_only_its_middle_has():
     film.seek(1)
     r, g, b = film.convert("RGB").getpixel((film.width // 2, film.height // 2))
     assert g > 200 and max(r, b) < 50
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-3, 50.0])
+def test_the_longest_arrow_is_a_tenth_of_the_axes_wide(length):
+    ax = Figure().subplots()
+    x, v = np.array([[0.0, 0.0], [1.0, 2.0]]), length * np.array([[0.6, 0.8], [0.0, 0.5]])
+    plot.arrows(ax, x, v)
+    (quiver,) = ax.collections
+    drawn = np.stack([quiver.U, quiver.V], axis=1) / quiver.scale
+    np.testing.assert_allclose(drawn, 0.1 * v / (length or 1.0))
+    np.testing.assert_array_equal(quiver.XY, x)

@@ -7,7 +7,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 import minigan as mg
 from minigan.errors import GraphError
-from minigan.plot.graphs import _layout
+from minigan.plot.graphs import _layout, _spread
 from minigan.tensor import _graph
 
 
@@ -47,9 +47,17 @@ def test_an_unnamed_number_shows_its_value(product):
     assert "3" in texts(drawn(product[2]))
 
 
-def test_inputs_stand_left_of_what_is_made_from_them(product):
-    place = _layout({t: 0 for t in _graph(product[2])})
-    assert all(place[x][0] < place[t][0] for t in _graph(product[2]) for x in t.inputs)
+def test_a_tensor_stands_right_of_its_last_input_and_a_leaf_left_of_its_first_use(product):
+    u, _, y = product
+    w = mg.Tensor(1.0)
+    place = _layout({t: 0 for t in _graph(y + w)})
+    assert [place[t][0] for t in (u, y.inputs[1], y, w)] == [0, 2, 3, 3]
+
+
+def test_those_who_want_the_same_height_share_the_way():
+    height = {}
+    _spread(["a", "b", "c", "d"], {"a": 0.0, "b": 0.0, "c": 0.0, "d": 9.0}, height)
+    assert height == {"a": -1.0, "b": 0.0, "c": 1.0, "d": 9.0}
 
 
 def penalty():

@@ -62,7 +62,7 @@ def _layout(tensors):
             layer[t] = min((layer[u] for u in tensors if t in u.inputs), default=1) - 1
     links = []
     for t in tensors:
-        for x in dict.fromkeys(t.inputs):
+        for x in t.inputs:
             chain = [x, *((x, t, k) for k in range(layer[x] + 1, layer[t])), t]
             layer |= {node: node[2] for node in chain[1:-1]}
             links += pairwise(chain)
