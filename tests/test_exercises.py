@@ -137,7 +137,7 @@ def test_a_notebook_shows_the_message_of_a_failed_check_and_no_traceback():
 @pytest.mark.parametrize("path", INSTRUCTOR, ids=NAMES)
 def test_every_instructors_notebook_runs_in_a_kernel(path):
     environment = os.environ | {"MPLBACKEND": "agg"}
-    options = ["-q", "--nbmake", "-p", "no:cacheprovider", "--rootdir", str(path.parent)]
+    options = ["-q", "-m", "", "--nbmake", "-p", "no:cacheprovider", "--rootdir", str(path.parent)]  # -m "": all
     subprocess.run([sys.executable, "-m", "pytest", *options, str(path)], check=True, env=environment, cwd=path.parent)
 
 

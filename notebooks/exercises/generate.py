@@ -2,6 +2,7 @@
 
 Solutions live in `instructor/` alone, between the marks `### BEGIN SOLUTION` and `### END SOLUTION`, which are
 nbgrader's, as is the metadata of the cells: `nbgrader generate_assignment` makes the same notebooks.
+Markdown is copied as it stands: links in it are those of the students' copies, `../02_gradients_by_hand.ipynb`.
 """
 
 from pathlib import Path
