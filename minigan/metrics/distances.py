@@ -99,8 +99,8 @@ def frechet_floor(x, y, n, repeats=5, rng=0):
     Give it features of training images and of test images, and the n that the generator is measured with: then
     compare `frechet_distance(generated, test)`, n against n, with this floor and with `frechet_collapsed(test)`. With
     the MNIST classifier the floor is about 1.3 at n = 10,000 and 3.0 at n = 2,500 (± 0.1 and ± 0.4 from draw to
-    draw), and a collapsed generator has about 970; other seeds of the classifier move both by some 5 %. The floor is
-    not bias alone: two halves of the training set are at 0.75 at n = 10,000, while the test digits are by other
+    draw), and a collapsed generator has about 1,000; other seeds of the classifier move both by some 5 %. The floor is
+    not bias alone: two halves of the training set are below 1 at n = 10,000, while the test digits are by other
     writers and new to the classifier.
 
     x, y    : (N, d), (M, d) features of two sets of real samples that have no sample in common
