@@ -11,8 +11,8 @@ from minigan.plot.graphs import _layout, _spread
 from minigan.tensor import _graph
 
 
-def drawn(stages, names=None):
-    ax = Figure(figsize=(9, 4)).subplots()
+def drawn(stages, names=None, size=(9, 4)):
+    ax = Figure(figsize=size).subplots()
     mg.plot.graph(ax, stages, names)
     return ax
 
@@ -41,6 +41,13 @@ def test_a_box_has_the_operation_and_the_shape_or_the_name(product):
     u, _, y = product
     said = texts(drawn(y, {"u": u, "y": y}))
     assert said.count("mul") == 2 and "tanh" in said and "u" in said and "y" in said and "add (3,)" in said
+
+
+def test_a_name_in_latex_is_as_large_as_the_letters_it_shows(product):
+    u, v, y = product
+    names = {"p = 0.42": u, r"$\bar p = 0.42$": v}
+    sizes = {text.get_text(): text.get_fontsize() for text in drawn(y, names, size=(3, 3)).texts}
+    assert sizes["p = 0.42"] == sizes[r"$\bar p = 0.42$"] < 12
 
 
 def test_an_unnamed_number_shows_its_value(product):

@@ -1,5 +1,6 @@
 """The graph of a computation: which tensor was made from which, and by what operation."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -133,7 +134,8 @@ def _draw_node(ax, place, t, name, colour, inch):
     made_by = t.op if not leaf else f"{t.item():g}" if t.size == 1 and name is None else ""
     first, second = (name, f"{made_by} {t.shape}".strip()) if name is not None else (made_by, f"{t.shape}")
     for text, above, largest, weight in ((first, 0.11, 12, "bold"), (second, -0.13, 9, "normal")):
-        fits = 72 * inch * 2 * HALF_WIDTH / (0.68 * max(len(text), 1))  # a letter is about 0.68 of its size wide
+        letters = len(re.sub(r"\\[a-z]+|[$ {}]", "", text))  # $\bar p$ has one
+        fits = 72 * inch * 2 * HALF_WIDTH / (0.68 * max(letters, 1))  # a letter is about 0.68 of its size wide
         ax.text(x, y + above, text, ha="center", va="center", fontsize=min(largest, fits), fontweight=weight,
                 color="white" if leaf else "black", zorder=3)
 
