@@ -58,12 +58,12 @@ class Beside:
         return "\n\n".join(f"{title}\n\n{doc}\n\n{code}" for title, doc, code in self.parts)
 
     def _repr_html_(self):
-        return f'<table style="width: 100%; border: 1px solid #ccc;">{"".join(map(_row, self.parts))}</table>'
+        longest = max(len(line) for _, _, code in self.parts for line in code.splitlines())
+        rows = "".join(_row(*part, wide=longest > 88) for part in self.parts)
+        return f'<table style="width: 100%; border: 1px solid #ccc;">{rows}</table>'
 
 
-def _row(part):
-    title, doc, code = part
-    wide = max(map(len, code.splitlines())) > 88
+def _row(title, doc, code, wide):
     cell = "vertical-align: top; text-align: left; background: white; color: black; padding: 0.6em; " \
            "overflow-wrap: anywhere;"
     return (f'<tr><td style="{cell} width: {26 if wide else 42}%;"><b><code>{escape(title)}</code></b>{_as_html(doc)}'

@@ -5,7 +5,7 @@ import pytest
 
 import minigan as mg
 from minigan.errors import ConfigError
-from minigan.notebook import beside, choose, progress
+from minigan.notebook import Beside, beside, choose, progress
 
 
 def with_formula(a):
@@ -55,6 +55,12 @@ def test_arguments_have_a_line_each_and_a_continued_one_is_joined():
     html = beside(with_formula)._repr_html_()
     assert "</code> and more of it <br><b>returns</b>: another" in " ".join(html.split())
     assert "<b>a</b>: a number, <code>a &lt; 2</code>" in html
+
+
+def test_a_long_line_of_code_anywhere_narrows_the_left_column_of_every_row():
+    long = "x = " + " + ".join("abcdefgh" for _ in range(9))
+    html = Beside([("f", "A.", "x = 1"), ("g", "B.", long)])._repr_html_()
+    assert html.count("width: 26%") == 2 and "width: 42%" not in html
 
 
 def test_an_indented_block_is_code():
