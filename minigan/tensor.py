@@ -201,6 +201,10 @@ def record(data, inputs, *vjps):
 def grad(y, xs, gy=None, create_graph=False, allow_unused=False):
     r"""The gradient $\partial y/\partial x$ for each $x$ in `xs`, by reverse accumulation.
 
+    $$\bar x = \sum_{t\ \text{made from}\ x} \bar t\, \frac{\partial t}{\partial x}, \qquad \bar y = gy$$
+
+    Tensors are visited from y to the inputs, each after all that was made from it, so that its cotangent is complete.
+
     y            : the tensor to differentiate; a scalar unless `gy` is given
     xs           : one tensor, or several; the answer is one tensor, or a list, accordingly
     gy           : the cotangent of `y`, of y's shape, for $\sum gy \cdot \partial y/\partial x$; 1 by default
