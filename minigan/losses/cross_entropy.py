@@ -148,6 +148,7 @@ def bce_with_logits(a, y):
 
     a : (N, 1) scores;  y : labels in [0, 1] of the same shape, or one number for all; constants
     returns : () scalar
+
     Raises ShapeError if a and y differ in shape (X14).
     Source : document 003 §4 (`BCEWithLogitsLoss`), 004 §4 (sigmoid cross entropy).
     """
