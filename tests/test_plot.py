@@ -96,6 +96,13 @@ def test_images_and_points_draw_on_the_given_axes():
     assert axes[0].get_images() and len(axes[1].collections) == 2
 
 
+def test_the_legend_of_points_shows_their_full_colours():
+    ax = Figure().subplots()
+    plot.points(ax, np.zeros((4, 2)), np.ones((4, 2)))
+    assert [dot.get_alpha() for dot in ax.get_legend().legend_handles] == [1, 1]
+    assert all(dots.get_alpha() < 1 for dots in ax.collections)
+
+
 def waves(n, L=24, C=1):
     return np.random.default_rng(0).normal(size=(n, L, C))
 

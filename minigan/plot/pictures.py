@@ -45,7 +45,8 @@ def points(ax, x_fake, x_real=None):
     ax.set_aspect("equal")
     ax.set_xlabel("$x_1$")
     ax.set_ylabel("$x_2$")
-    ax.legend(loc="upper right", framealpha=0.9, markerscale=1.6)
+    for dot in ax.legend(loc="upper right", framealpha=0.9, markerscale=1.6).legend_handles:
+        dot.set_alpha(1)  # many pale dots make a full colour; one alone would look grey
 
 
 def arrows(ax, x, v, colour="black", **options):
