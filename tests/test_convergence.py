@@ -394,6 +394,11 @@ class TestOscillation:
         said = int(finding.message.split("about every ")[1].split()[0])
         assert abs(said / period - round(said / period)) < 0.1  # noise may favour a multiple
 
+    @pytest.mark.parametrize("period", [12.5, 21.5, 43.4])
+    def test_has_its_own_period_not_a_multiple_that_fits_whole_steps_better(self, period):
+        (finding,) = diagnose(flat(NS, loss_d=0.9 + 0.3 * np.sin(2 * np.pi * T / period), loss_g=1.0), NS)
+        assert abs(int(finding.message.split("about every ")[1].split()[0]) - period) < 1
+
     def test_of_swings_that_hardly_die_down(self):
         wave = 0.3 * np.sin(2 * np.pi * T / 40) * np.exp(-T / 1000)  # to 0.78 in 250 steps
         assert codes(flat(NS, loss_d=0.9 + wave, loss_g=1.0)) == {"oscillation"}
