@@ -88,7 +88,7 @@ def _split(f):
                           got=repr(f))
     (definition,) = ast.parse(source).body
     first, lines = definition.body[0], source.splitlines()
-    if isinstance(first, ast.Expr):  # its docstring
+    if ast.get_docstring(definition) is not None:  # or it is inherited, and stands elsewhere
         del lines[first.lineno - 1 : first.end_lineno]
     return f"{f.__module__}.{f.__qualname__}", doc, "\n".join(lines).strip("\n")
 

@@ -42,6 +42,17 @@ def test_a_class_keeps_the_docstrings_of_its_methods():
     assert doc == "A class." and '"""A method."""' in code and "A class" not in code
 
 
+class Inherits(WithMethod):
+    def method(self):
+        print("said")
+        return 2
+
+
+def test_no_code_is_lost_where_the_docstring_is_inherited():
+    (_, doc, code), = beside(Inherits.method).parts
+    assert doc == "A method." and code == 'def method(self):\n    print("said")\n    return 2'
+
+
 def test_formulas_stay_in_their_dollars_on_one_line_and_are_escaped():
     assert r"$$y &lt; a_1^2 \\ &amp; b$$" in beside(with_formula)._repr_html_()
 
