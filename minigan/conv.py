@@ -60,11 +60,15 @@ def conv2d(x, W, b=None, stride=1, padding=0):
     OH, OW = _output_size("conv2d", x.shape[2:], k, s, p)
     rest = tuple((x.shape[2 + i] + 2 * p[i] - k[i]) % s[i] for i in (0, 1))  # rows that the stride leaves unused
 
-    y = x.xp.empty((x.shape[0], OH, OW, W.shape[0]), dtype=_common_type(x, W))
-    image, kernel = _channels_last(x.data, p), _kernel_rows(W.data)
-    for batch, columns in _columns(image, k, s, (OH, OW)):
-        x.xp.matmul(columns, kernel, out=y[batch].reshape(-1, W.shape[0]))
-    return record(_channels_first(_plus_bias("conv2d", y, b)), (x, W, b),
+    _require_bias("conv2d", b, W.shape[0])
+
+    y, kernel = x.xp.empty((x.shape[0], OH, OW, W.shape[0]), dtype=_common_type(x, W)), _kernel_columns(W.data)
+    for batch, columns in _columns(x.data, k, s, p, (OH, OW)):
+        rows = y[batch].reshape(-1, W.shape[0])
+        x.xp.matmul(columns, kernel, out=rows)
+        if b is not None:
+            rows += b.data
+    return record(_channels_first(y), (x, W, b),
                   lambda g, y: conv_transpose2d(g, W, None, s, p, rest),
                   lambda g, y: conv2d_weight(x, g, k, s, p),
                   lambda g, y: sum(g, (0, 2, 3)))
@@ -92,23 +96,30 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
     if y.shape[1] != W.shape[0]:
         raise ShapeError("channels differ", where="conv_transpose2d",
                          expected=f"x with {W.shape[0]} channels, for W {W.shape}", got=f"x {y.shape}")
-    (N, _, OH, OW), (C, *k) = y.shape, W.shape[1:]
+    (N, O, OH, OW), (C, *k) = y.shape, W.shape[1:]
     size = tuple((n - 1) * s[i] - 2 * p[i] + k[i] + op[i] for i, n in enumerate((OH, OW)))
     if min(size) < 1 or min(k) < 1:
         raise ShapeError("the output would be empty", where="conv_transpose2d",
                          got=f"x {y.shape}, W {W.shape}, padding {p}")
 
-    # The image is a grid of s×s blocks. A block sees q×q pixels of y, so this is a convolution that makes blocks.
+    _require_bias("conv_transpose2d", b, C)
+
+    # The image is a grid of s×s blocks, and a pixel of y adds to q×q of them: for each, one matrix product.
     q = tuple(-(-k[i] // s[i]) for i in (0, 1))
     BH, BW = (-(-(size[i] + 2 * p[i]) // s[i]) for i in (0, 1))
-    blocks = y.xp.empty((N, BH, s[0], BW, s[1], C), dtype=_common_type(y, W))
-    image, kernel = _channels_last(y.data, (q[0] - 1, q[1] - 1), (BH - OH, BW - OW)), _block_rows(W.data, q, s)
-    for batch, columns in _columns(image, q, (1, 1), (BH, BW)):
-        made = (columns @ kernel).reshape(-1, BH, BW, *s, C)
-        blocks[batch] = made.transpose(0, 1, 3, 2, 4, 5)  # (n, BH, BW, sh, sw, C) -> (n, BH, sh, BW, sw, C)
-    x = blocks.reshape(N, BH * s[0], BW * s[1], C)
-    x = x[:, p[0]:p[0] + size[0], p[1]:p[1] + size[1]]
-    return record(_channels_first(_plus_bias("conv_transpose2d", x, b)), (y, W, b),
+    image, kernel = y.xp.empty((N, BH, s[0], BW, s[1], C), dtype=_common_type(y, W)), _kernel_blocks(W.data, q, s)
+    slices = _slices(y.data, BH * BW * kernel[0].size // O)
+    blocks = y.xp.empty((slices[0].stop if N else 0, BH, BW, *s, C), dtype=image.dtype)
+    taps = y.xp.empty((len(blocks) * OH * OW, kernel.shape[3]), dtype=image.dtype)
+    for batch in slices:
+        n, rows = batch.stop - batch.start, _rows(y.data, batch)
+        blocks[:n] = 0.0 if b is None else b.data
+        for i, j in np.ndindex(q):
+            y.xp.matmul(rows, kernel[i, j], out=taps[:len(rows)])
+            blocks[:n, i:i + OH, j:j + OW] += taps[:len(rows)].reshape(n, OH, OW, *s, C)
+        image[batch] = blocks[:n].transpose(0, 1, 3, 2, 4, 5)  # (n, BH, BW, sh, sw, C) -> (n, BH, sh, BW, sw, C)
+    x = image.reshape(N, BH * s[0], BW * s[1], C)[:, p[0]:p[0] + size[0], p[1]:p[1] + size[1]]
+    return record(_channels_first(x), (y, W, b),
                   lambda g, x: conv2d(g, W, None, s, p),
                   lambda g, x: conv2d_weight(g, y, k, s, p),
                   lambda g, x: sum(g, (0, 2, 3)))
@@ -134,10 +145,9 @@ def conv2d_weight(x, y, kernel_size, stride=1, padding=0):
                          got=y.shape)
     rest = tuple((n + 2 * p[i] - k[i]) % s[i] for i, n in enumerate((H, W)))
 
-    image, rows = _channels_last(x.data, p), _channels_last(y.data).reshape(N, OH * OW, O)
     total = x.xp.zeros((k[0] * k[1] * C, O), dtype=_common_type(x, y))
-    for batch, columns in _columns(image, k, s, (OH, OW)):
-        total += columns.T @ rows[batch].reshape(-1, O)
+    for batch, columns in _columns(x.data, k, s, p, (OH, OW)):
+        total += columns.T @ _rows(y.data, batch)
     return record(total.reshape(*k, C, O).transpose(3, 2, 0, 1), (x, y),
                   lambda g, W: conv_transpose2d(y, g, None, s, p, rest),
                   lambda g, W: conv2d(x, g, None, s, p))
@@ -193,21 +203,33 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0):
 # --- on arrays: columns of windows, channels last ---
 
 
-def _columns(image, k, s, out):
-    """Slices of the batch, and for each its columns: every window of the padded image as a row of a matrix (im2col).
+def _slices(x, size):
+    """The batch in slices: so many samples that a matrix with `size` floats for each fits the cache; on a GPU all."""
+    N = len(x)
+    step = max(1, _COLUMNS // max(1, size)) if get_array_module(x) is np else max(1, N)
+    return [slice(start, min(start + step, N)) for start in range(0, N, step)]
 
-    (n, H, W, C) -> (n·OH·OW, kh·kw·C). All slices share one buffer: use each before asking for the next.
+
+def _columns(x, k, s, p, out):
+    """Slices of the batch, and for each its columns: every window of the padded images as a row of a matrix (im2col).
+
+    (n, C, H, W) -> (n·OH·OW, kh·kw·C). All slices share their buffers: use each before asking for the next.
     """
-    windows = _windows(image, k, s, out)
-    N, *window = windows.shape
-    xp = get_array_module(image)
-    step = max(1, _COLUMNS // max(1, prod(window))) if xp is np else max(1, N)  # a GPU wants it all at once
-    buffer = xp.empty((min(step, N), *window), dtype=image.dtype)
-    for start in range(0, N, step):
-        part = windows[start:start + step]
-        columns = buffer[:len(part)]
-        columns[...] = part
-        yield slice(start, start + step), columns.reshape(-1, prod(window[2:]))
+    xp, (N, C, H, W) = get_array_module(x), x.shape
+    slices = _slices(x, prod(out) * prod(k) * C)
+    step = slices[0].stop if slices else 0
+    padded = xp.zeros((step, H + 2 * p[0], W + 2 * p[1], C), dtype=x.dtype)
+    columns = xp.empty((step, *out, *k, C), dtype=x.dtype)
+    for batch in slices:
+        n = batch.stop - batch.start
+        padded[:n, p[0]:p[0] + H, p[1]:p[1] + W] = x[batch].transpose(0, 2, 3, 1)
+        columns[:n] = _windows(padded[:n], k, s, out)
+        yield batch, columns[:n].reshape(-1, prod(k) * C)
+
+
+def _rows(y, batch):
+    """(n, O, OH, OW) -> (n·OH·OW, O), every pixel as a row; no copy where the channels lie last in memory."""
+    return y[batch].transpose(0, 2, 3, 1).reshape(-1, y.shape[1])
 
 
 def _windows(image, k, s, out):
@@ -238,31 +260,25 @@ def _channels_first(x):
     return x.transpose(0, 3, 1, 2)
 
 
-def _kernel_rows(W):
-    """(O, C, kh, kw) -> (kh·kw·C, O), in the order of a window's row."""
-    return W.transpose(2, 3, 1, 0).reshape(-1, W.shape[0])
+def _kernel_columns(W):
+    """(O, C, kh, kw) -> (kh·kw·C, O): every kernel as a column, in the order of a window's row."""
+    return W.transpose(0, 2, 3, 1).reshape(W.shape[0], -1).T
 
 
-def _block_rows(W, q, s):
-    """(O, C, kh, kw) -> (qh·qw·O, sh·sw·C): what each of the q×q pixels that a block sees adds to its s×s pixels.
+def _kernel_blocks(W, q, s):
+    """(O, C, kh, kw) -> (qh, qw, O, sh·sw·C): what a pixel adds to each of q×q blocks of s×s pixels.
 
-    Tap k of a pixel of y lands k // s blocks further on, at place k mod s: so the last pixel brings the first taps.
+    Tap k lands in block k // s at place k mod s. Where s does not divide k, the last block's other places get zeros.
     """
     O, C, kh, kw = W.shape
-    whole = get_array_module(W).zeros((O, C, q[0] * s[0], q[1] * s[1]), dtype=W.dtype)
-    whole[:, :, :kh, :kw] = W
-    taps = whole.reshape(O, C, q[0], s[0], q[1], s[1])[:, :, ::-1, :, ::-1]
-    return taps.transpose(2, 4, 0, 3, 5, 1).reshape(q[0] * q[1] * O, s[0] * s[1] * C)
+    taps = get_array_module(W).zeros((O, q[0] * s[0], q[1] * s[1], C), dtype=W.dtype)
+    taps[:, :kh, :kw] = W.transpose(0, 2, 3, 1)
+    return taps.reshape(O, q[0], s[0], q[1], s[1], C).transpose(1, 3, 0, 2, 4, 5).reshape(*q, O, -1)
 
 
-def _plus_bias(op, y, b):
-    """Add the bias (one number a channel, the last axis) in place: y is fresh, nobody else has seen it."""
-    if b is not None:
-        if b.shape != y.shape[3:]:
-            raise ShapeError("the bias has one number for each output channel", where=op,
-                             expected=y.shape[3:], got=b.shape)
-        y += b.data
-    return y
+def _require_bias(op, b, channels):
+    if b is not None and b.shape != (channels,):
+        raise ShapeError("the bias has one number for each output channel", where=op, expected=(channels,), got=b.shape)
 
 
 # --- arguments ---

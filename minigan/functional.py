@@ -127,7 +127,8 @@ def leaky_relu(x, slope=0.2):
         return relu(x)  # 0 · inf would be NaN
     if not 0 < slope < 1:
         raise ConfigError("the slope is out of range", where="leaky_relu", expected="0 ≤ slope < 1", got=slope)
-    return record(x.xp.maximum(x.data, slope * x.data), (x,), lambda g, y: leak(g, y, slope))
+    y = slope * x.data
+    return record(x.xp.maximum(x.data, y, out=y), (x,), lambda g, y: leak(g, y, slope))
 
 
 def leak(g, y, slope):

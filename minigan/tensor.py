@@ -18,6 +18,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
+from . import backend
 from .backend import attempt, device_of, get_array_module, is_array, require_same_device, to_device, to_numpy
 from .errors import GraphError, ShapeError
 
@@ -363,7 +364,7 @@ def matmul(a, b):
     if b.ndim == 1:
         y = matmul(a, reshape(b, -1, 1))
         return y.reshape(y.shape[:-1])
-    return record(_binary("matmul", operator.matmul, a, b), (a, b),
+    return record(_binary("matmul", backend.matmul, a, b), (a, b),
                   lambda g, y: sum_to(g @ swapaxes(b, -1, -2), a.shape),
                   lambda g, y: sum_to(swapaxes(a, -1, -2) @ g, b.shape))
 
@@ -375,8 +376,7 @@ def sum(x, axis=None, keepdims=False):
     """y = Σ x over `axis` (all axes by default)          x̄ = ȳ, broadcast along it"""
     x = as_tensor(x)
     y = attempt("sum", sum_array, x.data, axis=axis, keepdims=keepdims, got=f", axis {axis}")
-    kept = _kept_shape(x.shape, axis)
-    return record(y, (x,), lambda g, y: broadcast_to(reshape(g, kept), x.shape))
+    return record(y, (x,), lambda g, y: broadcast_to(reshape(g, _kept_shape(x.shape, axis)), x.shape))
 
 
 def sum_array(x, axis=None, keepdims=False):
@@ -427,8 +427,7 @@ def transpose(x, *axes):
     axes = axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes
     axes = axes or tuple(reversed(range(x.ndim)))
     data = attempt("transpose", x.xp.transpose, x.data, axes=axes, got=f", axes {tuple(axes)}")
-    inverse = tuple(np.argsort([a % x.ndim for a in axes]).tolist())
-    return record(data, (x,), lambda g, y: transpose(g, *inverse))
+    return record(data, (x,), lambda g, y: transpose(g, *sorted(range(x.ndim), key=lambda i: axes[i] % x.ndim)))
 
 
 def swapaxes(x, i, j):
