@@ -18,9 +18,10 @@ differentiation: second derivatives, and all that follow, are right because thes
 | `conv_transpose2d(y, W)` | `conv2d(x̄, W)` | `conv2d_weight(x̄, y)` |
 | `conv2d_weight(x, y)` | `conv_transpose2d(y, W̄)` | `conv2d(x, W̄)` |
 
-On arrays, each is a matrix product with the columns of an image: every window copied into a row of a matrix
-(im2col). Inside, images lie channels-last in memory, (N, H, W, C), so that such a row is made of long
-runs; results go out as transposed views of shape (N, C, H, W).
+On arrays, each is matrix products. `conv2d` and `conv2d_weight` copy every window of the image into a row of a matrix
+(im2col) and multiply; `conv_transpose2d` multiplies and adds what overlaps. Inside, images lie channels-last in
+memory, (N, H, W, C), so that what is copied or added is made of long runs; results go out as transposed views of shape
+(N, C, H, W).
 
 Shapes: images (N, C, H, W); kernels (out, in, kh, kw), for `conv_transpose2d` (in, out, kh, kw), as in PyTorch.
 """
@@ -35,9 +36,9 @@ from .tensor import as_tensor, index, record, reshape, sum
 
 __all__ = ["conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d"]
 
-# Floats in one matrix of columns. A batch is cut into slices of about this size, so that the columns stay in
-# the processor's cache between being written and being multiplied; memory then does not grow with the batch.
-_COLUMNS = 500_000
+# Floats in one matrix. A batch is cut into slices of about this size, so that what is written stays in the
+# processor's cache until it is read; memory then does not grow with the batch.
+_SLICE = 500_000
 
 
 def conv2d(x, W, b=None, stride=1, padding=0):
@@ -59,7 +60,6 @@ def conv2d(x, W, b=None, stride=1, padding=0):
     k = W.shape[2:]
     OH, OW = _output_size("conv2d", x.shape[2:], k, s, p)
     rest = tuple((x.shape[2 + i] + 2 * p[i] - k[i]) % s[i] for i in (0, 1))  # rows that the stride leaves unused
-
     _require_bias("conv2d", b, W.shape[0])
 
     y, kernel = x.xp.empty((x.shape[0], OH, OW, W.shape[0]), dtype=_common_type(x, W)), _kernel_columns(W.data)
@@ -96,27 +96,27 @@ def conv_transpose2d(y, W, b=None, stride=1, padding=0, output_padding=0):
     if y.shape[1] != W.shape[0]:
         raise ShapeError("channels differ", where="conv_transpose2d",
                          expected=f"x with {W.shape[0]} channels, for W {W.shape}", got=f"x {y.shape}")
-    (N, O, OH, OW), (C, *k) = y.shape, W.shape[1:]
+    (N, _, OH, OW), (C, *k) = y.shape, W.shape[1:]
     size = tuple((n - 1) * s[i] - 2 * p[i] + k[i] + op[i] for i, n in enumerate((OH, OW)))
     if min(size) < 1 or min(k) < 1:
         raise ShapeError("the output would be empty", where="conv_transpose2d",
                          got=f"x {y.shape}, W {W.shape}, padding {p}")
-
     _require_bias("conv_transpose2d", b, C)
 
     # The image is a grid of s×s blocks, and a pixel of y adds to q×q of them: for each, one matrix product.
     q = tuple(-(-k[i] // s[i]) for i in (0, 1))
     BH, BW = (-(-(size[i] + 2 * p[i]) // s[i]) for i in (0, 1))
     image, kernel = y.xp.empty((N, BH, s[0], BW, s[1], C), dtype=_common_type(y, W)), _kernel_blocks(W.data, q, s)
-    slices = _slices(y.data, BH * BW * kernel[0].size // O)
-    blocks = y.xp.empty((slices[0].stop if N else 0, BH, BW, *s, C), dtype=image.dtype)
-    taps = y.xp.empty((len(blocks) * OH * OW, kernel.shape[3]), dtype=image.dtype)
+    slices = _slices(y.data, BH * BW * prod(q) * prod(s) * C)
+    blocks = y.xp.empty((_longest(slices), BH, BW, *s, C), dtype=image.dtype)
+    taps = y.xp.empty((_longest(slices) * OH * OW, prod(s) * C), dtype=image.dtype)
     for batch in slices:
-        n, rows = batch.stop - batch.start, _rows(y.data, batch)
+        rows = _rows(y.data, batch)
+        n, m = batch.stop - batch.start, len(rows)
         blocks[:n] = 0.0 if b is None else b.data
         for i, j in np.ndindex(q):
-            y.xp.matmul(rows, kernel[i, j], out=taps[:len(rows)])
-            blocks[:n, i:i + OH, j:j + OW] += taps[:len(rows)].reshape(n, OH, OW, *s, C)
+            y.xp.matmul(rows, kernel[i, j], out=taps[:m])
+            blocks[:n, i:i + OH, j:j + OW] += taps[:m].reshape(n, OH, OW, *s, C)
         image[batch] = blocks[:n].transpose(0, 1, 3, 2, 4, 5)  # (n, BH, BW, sh, sw, C) -> (n, BH, sh, BW, sw, C)
     x = image.reshape(N, BH * s[0], BW * s[1], C)[:, p[0]:p[0] + size[0], p[1]:p[1] + size[1]]
     return record(_channels_first(x), (y, W, b),
@@ -174,7 +174,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0):
     (N, C, H, W), xp = x.shape, x.xp
     OH, OW = _output_size("max_pool2d", (H, W), k, s, p)
 
-    windows = _windows(_channels_last(x.data, p, border=-np.inf), k, s, (OH, OW)).reshape(N, OH, OW, k[0] * k[1], C)
+    windows = _windows(_padded(x.data, p, -np.inf), k, s, (OH, OW)).reshape(N, OH, OW, k[0] * k[1], C)
     best = _channels_first(windows.argmax(axis=3))  # (N, C, OH, OW), the place within each window
     n, c, i, j = xp.ogrid[:N, :C, :OH, :OW]
     i, j = i * s[0] - p[0] + best // k[1], j * s[1] - p[1] + best % k[1]
@@ -204,10 +204,18 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0):
 
 
 def _slices(x, size):
-    """The batch in slices: so many samples that a matrix with `size` floats for each fits the cache; on a GPU all."""
+    """Slices of the batch, so short that a matrix with `size` floats for each sample stays in the cache; one on a GPU."""
     N = len(x)
-    step = max(1, _COLUMNS // max(1, size)) if get_array_module(x) is np else max(1, N)
+    step = max(1, _SLICE // max(1, size)) if get_array_module(x) is np else max(1, N)
     return [slice(start, min(start + step, N)) for start in range(0, N, step)]
+
+
+def _longest(slices):
+    """How many samples the first slice has, which no other exceeds: the length of buffers that all of them share.
+
+    Fresh memory costs more than what is computed in it: the system hands it out page by page.
+    """
+    return slices[0].stop if slices else 0
 
 
 def _columns(x, k, s, p, out):
@@ -217,9 +225,8 @@ def _columns(x, k, s, p, out):
     """
     xp, (N, C, H, W) = get_array_module(x), x.shape
     slices = _slices(x, prod(out) * prod(k) * C)
-    step = slices[0].stop if slices else 0
-    padded = xp.zeros((step, H + 2 * p[0], W + 2 * p[1], C), dtype=x.dtype)
-    columns = xp.empty((step, *out, *k, C), dtype=x.dtype)
+    padded = xp.zeros((_longest(slices), H + 2 * p[0], W + 2 * p[1], C), dtype=x.dtype)
+    columns = xp.empty((_longest(slices), *out, *k, C), dtype=x.dtype)
     for batch in slices:
         n = batch.stop - batch.start
         padded[:n, p[0]:p[0] + H, p[1]:p[1] + W] = x[batch].transpose(0, 2, 3, 1)
@@ -240,19 +247,12 @@ def _windows(image, k, s, out):
     return as_strided(image, shape, (sn, s[0] * sh, s[1] * sw, sh, sw, sc))
 
 
-def _channels_last(x, before=(0, 0), after=None, border=0.0):
-    """(N, C, H, W) -> contiguous (N, before + H + after, before + W + after, C), padded with `border`."""
-    xp, after = get_array_module(x), after or before
-    x = x.transpose(0, 2, 3, 1)
-    if before == after == (0, 0):
-        return xp.ascontiguousarray(x)
-    N, H, W, C = x.shape
-    top, left = before
-    padded = xp.zeros((N, top + H + after[0], left + W + after[1], C), dtype=x.dtype)
-    if border:
-        padded += border
-    padded[:, top:top + H, left:left + W] = x
-    return padded
+def _padded(x, p, border):
+    """(N, C, H, W) -> (N, H + 2p, W + 2p, C), with `border` around it."""
+    N, C, H, W = x.shape
+    image = get_array_module(x).full((N, H + 2 * p[0], W + 2 * p[1], C), border, dtype=x.dtype)
+    image[:, p[0]:p[0] + H, p[1]:p[1] + W] = x.transpose(0, 2, 3, 1)
+    return image
 
 
 def _channels_first(x):
