@@ -8,15 +8,17 @@ There is no global backend. An array knows where it lives, and `get_array_module
 CuPy is imported only when somebody asks for the device "cuda".
 """
 
+import re
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
-from .errors import ConfigError, DeviceError, ShapeError
+from .errors import ConfigError, DeviceError, OutOfMemoryError, ShapeError
 
 __all__ = [
-    "DEVICES", "attempt", "cuda_available", "device_of", "get_array_module", "is_array", "random_streams",
-    "require_same_device", "to_device", "to_numpy",
+    "DEVICES", "attempt", "cuda_available", "device_of", "enough_memory", "get_array_module", "is_array",
+    "random_streams", "require_same_device", "to_device", "to_numpy",
 ]
 
 DEVICES = ("cpu", "cuda")
@@ -102,6 +104,38 @@ def attempt(where, f, *arrays, got="", **options):
     except TypeError:
         require_same_device(where, *arrays)
         raise
+
+
+@contextmanager
+def enough_memory(where, fix="Use smaller batches or networks"):
+    """What runs out of memory within, or in a function that `@enough_memory(…)` decorates, raises OutOfMemoryError.
+
+    where : what is being done;  fix : how it would take less. Of several around each other the outermost says both.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        what = _what_is_full(error)
+        if what is None:
+            raise
+        raise OutOfMemoryError(what, where=where, got=getattr(error, "got", str(error).rstrip(".") or None),
+                               fix=fix + _ALSO[what]) from error
+
+
+_ALSO = {
+    "the GPU's memory is full": ", end other programs on the GPU, or use the device 'cpu'",
+    "the computer's memory is full": ", or end other programs",
+}
+
+
+def _what_is_full(error):
+    gpu, computer = _ALSO
+    if isinstance(error, OutOfMemoryError):
+        return error.what
+    # Not all of it is CuPy's MemoryError: CUDA loads kernels, and cuBLAS takes its workspace, past CuPy's memory pool.
+    if type(error).__module__.startswith("cupy") and re.search("out of memory|ALLOC_FAILED", str(error), re.IGNORECASE):
+        return gpu
+    return computer if isinstance(error, MemoryError) else None
 
 
 def random_streams(seed, *names):

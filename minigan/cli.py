@@ -20,7 +20,8 @@ def main(argv=None):
     except MiniganError as error:
         return _failed(arguments, error)
     except MemoryError as error:
-        return _failed(arguments, f"out of memory: {error}. Use a smaller --batch-size")
+        return _failed(arguments, f"out of memory{f' ({error})' if str(error) else ''}. Ask for smaller batches, "
+                                  "networks or shapes, or fewer samples")
     except OSError as error:
         return _failed(arguments, f"{error.filename or 'a file'}: {error.strerror or error}")
     except KeyboardInterrupt:

@@ -1,10 +1,11 @@
 """Algorithm 1: the minimax game, as a Python generator that yields after every step of G."""
 
+from functools import wraps
 from math import isfinite
 
 import numpy as np
 
-from .backend import get_array_module, to_device
+from .backend import enough_memory, get_array_module, to_device
 from .errors import ConfigError, DivergenceError
 from .functional import mean
 from .losses import total
@@ -54,6 +55,16 @@ class StepRecord:
         return f"StepRecord({', '.join(f'{k}={v:.6g}' for k, v in self.as_dict().items())})"
 
 
+def _saying_when_memory_is_full(play):
+    @wraps(play)
+    def steps(*args, **kwargs):
+        with enough_memory("minimax"):
+            yield from play(*args, **kwargs)
+
+    return steps
+
+
+@_saying_when_memory_is_full
 def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
     r"""Play the game $\min_G \max_D$ (F14): an iterator, of which each item is `n_d` steps of D and then one of G.
 
@@ -69,7 +80,7 @@ def minimax(G, D, objective, opt_g, opt_d, batches, noise, n_d=1, rng=None):
     n_d          : steps of D for each step of G
     rng          : for objectives whose penalty draws random numbers: a NumPy generator, a seed, or None
     yields       : a `StepRecord`
-    raises       : ConfigError for n_d < 1, when the first item is asked for
+    raises       : ConfigError for n_d < 1, when the first item is asked for; OutOfMemoryError
 
     D's steps never touch G's parameters, nor G's step D's: each gradient is taken for one network's θ alone.
     (BatchNorm's running statistics are no parameters: every forward pass in training mode moves them, as in PyTorch.)
