@@ -18,7 +18,7 @@ from .errors import ConfigError, DeviceError, OutOfMemoryError, ShapeError
 
 __all__ = [
     "DEVICES", "attempt", "cuda_available", "device_of", "enough_memory", "get_array_module", "is_array",
-    "random_streams", "require_same_device", "to_device", "to_numpy",
+    "random_streams", "require_device", "require_same_device", "to_device", "to_numpy",
 ]
 
 DEVICES = ("cpu", "cuda")
@@ -79,6 +79,24 @@ def _what_is_missing():
     except ImportError:
         return "no CuPy"
     return f"CuPy {cupy.__version__} without a GPU"
+
+
+def require_device(device):
+    """Raise ConfigError or DeviceError unless `device` ("cpu" or "cuda") can be computed on, tried on one number.
+
+    A GPU that CuPy finds is not enough: a plain `pip install cupy-cuda13x` lacks CUDA's compiler and cuBLAS.
+    """
+    x = to_device(np.ones((1, 1), np.float32), device)
+    try:
+        to_numpy(x @ x + 1)
+    except Exception as error:
+        if _what_is_full(error):
+            raise
+        raise DeviceError(
+            "CuPy finds a GPU, but cannot compute on it", where=f"device '{device}'", got=str(error).partition("\n")[0],
+            fix="Install the extra 'gpu' (pip install 'minigan[gpu]'), which brings CUDA's libraries, and a driver "
+                "that is new enough for them; or use the device 'cpu'",
+        ) from error
 
 
 def to_numpy(x):

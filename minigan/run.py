@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, convergence, data, losses, models, plot
-from .backend import enough_memory, random_streams, to_device
+from .backend import enough_memory, random_streams, require_device, to_device
 from .config import OPTIMISERS, PRESETS, Config, configure
 from .errors import CheckpointError, ConfigError, DataError, MiniganError
 from .files import replacing
@@ -43,7 +43,7 @@ class Run:
 
     @enough_memory("networks and data", SMALLER)
     def __init__(self, config):
-        to_device(np.zeros(1), config.device)  # raises where there is no GPU, before anything is read
+        require_device(config.device)  # before anything is read
         self.config, self.step = config, 0
         self.streams = random_streams(config.seed, *STREAMS)
         self.conditional = config.model in models.CONDITIONAL
