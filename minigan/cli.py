@@ -84,7 +84,7 @@ def _progress(records, done, total):
 
     bar = tqdm(records, initial=done, total=total, unit="step", disable=None)  # None: no bar where nobody watches
     for record in bar:
-        if record.step % 10 == 0:
+        if record.step % 10 == 0 and not bar.disable:  # on a GPU each reading halts the computation
             bar.set_postfix(L_D=f"{record.loss_d:.3f}", L_G=f"{record.loss_g:.3f}", refresh=False)
         yield record
 
