@@ -186,6 +186,20 @@ def test_the_computers_memory_is_said_in_the_same_way(monkeypatch, capsys):
     assert checkpoint.load("runs/001/checkpoint.npz")[1]["step"] == 0
 
 
+@pytest.mark.gpu
+def test_a_limit_on_cupys_memory_pool_is_respected(real_cupy):
+    pool = real_cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=pool.total_bytes() + 2**20)
+    try:
+        with pytest.raises(OutOfMemoryError, match=r"^networks and data: the GPU.s memory is full .* limit set to"):
+            run.train(run.configure(**SMALL | {"width": 512}, device="cuda"), "a")
+    finally:
+        pool.set_limit(size=0)
+    assert files() == []
+    run.train(run.configure(**SMALL, device="cuda"), "a")  # and what was held is free again
+
+
 # --- after training ---
 
 
