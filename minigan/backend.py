@@ -8,16 +8,17 @@ There is no global backend. An array knows where it lives, and `get_array_module
 CuPy is imported only when somebody asks for the device "cuda".
 """
 
+import re
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
-from .errors import ConfigError, DeviceError, ShapeError
+from .errors import ConfigError, DeviceError, OutOfMemoryError, ShapeError
 
 __all__ = [
-    "DEVICES", "attempt", "cuda_available", "device_of", "get_array_module", "is_array", "matmul",
-    "random_streams",
-    "require_same_device", "to_device", "to_numpy",
+    "DEVICES", "attempt", "cuda_available", "device_of", "enough_memory", "get_array_module", "is_array", "matmul",
+    "random_streams", "require_device", "require_same_device", "to_device", "to_numpy",
 ]
 
 DEVICES = ("cpu", "cuda")
@@ -80,6 +81,24 @@ def _what_is_missing():
     return f"CuPy {cupy.__version__} without a GPU"
 
 
+def require_device(device):
+    """Raise ConfigError or DeviceError unless `device` ("cpu" or "cuda") can be computed on, tried on one number.
+
+    A GPU that CuPy finds is not enough: a plain `pip install cupy-cuda13x` lacks CUDA's compiler and cuBLAS.
+    """
+    x = to_device(np.ones((1, 1), np.float32), device)
+    try:
+        to_numpy(x @ x + 1)
+    except Exception as error:
+        if _what_is_full(error):
+            raise
+        raise DeviceError(
+            "CuPy finds a GPU, but cannot compute on it", where=f"device '{device}'", got=str(error).partition("\n")[0],
+            fix="Install the extra 'gpu' (pip install 'minigan[gpu]'), which brings CUDA's libraries, and a driver "
+                "that is new enough for them; or use the device 'cpu'",
+        ) from error
+
+
 def to_numpy(x):
     """The array `x` in the computer's main memory; no copy is made if it is there already."""
     return np.asarray(x) if get_array_module(x) is np else x.get()
@@ -108,6 +127,38 @@ def attempt(where, f, *arrays, got="", **options):
 def matmul(a, b):
     """a @ b, for (…, n, k) and (…, k, m). For k = 1 a column times a row, which takes BLAS up to 20 times as long."""
     return a * b if a.shape[-1] == b.shape[-2] == 1 else a @ b
+
+
+@contextmanager
+def enough_memory(where, fix="Use smaller batches or networks"):
+    """What runs out of memory within, or in a function that `@enough_memory(…)` decorates, raises OutOfMemoryError.
+
+    where : what is being done;  fix : how it would take less. Of several around each other the outermost says both.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        what = _what_is_full(error)
+        if what is None:
+            raise
+        raise OutOfMemoryError(what, where=where, got=getattr(error, "got", str(error).rstrip(".") or None),
+                               fix=fix + _ALSO[what]) from error
+
+
+_ALSO = {
+    "the GPU's memory is full": ", end other programs on the GPU, or use the device 'cpu'",
+    "the computer's memory is full": ", or end other programs",
+}
+
+
+def _what_is_full(error):
+    gpu, computer = _ALSO
+    if isinstance(error, OutOfMemoryError):
+        return error.what
+    # Not all of it is CuPy's MemoryError: CUDA loads kernels, and cuBLAS takes its workspace, past CuPy's memory pool.
+    if type(error).__module__.startswith("cupy") and re.search("out of memory|ALLOC_FAILED", str(error), re.IGNORECASE):
+        return gpu
+    return computer if isinstance(error, MemoryError) else None
 
 
 def random_streams(seed, *names):

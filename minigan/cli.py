@@ -20,7 +20,8 @@ def main(argv=None):
     except MiniganError as error:
         return _failed(arguments, error)
     except MemoryError as error:
-        return _failed(arguments, f"out of memory: {error}. Use a smaller --batch-size")
+        return _failed(arguments, f"out of memory{f' ({error})' if str(error) else ''}. Ask for smaller batches, "
+                                  "networks or shapes, or fewer samples")
     except OSError as error:
         return _failed(arguments, f"{error.filename or 'a file'}: {error.strerror or error}")
     except KeyboardInterrupt:
@@ -83,7 +84,7 @@ def _progress(records, done, total):
 
     bar = tqdm(records, initial=done, total=total, unit="step", disable=None)  # None: no bar where nobody watches
     for record in bar:
-        if record.step % 10 == 0:
+        if record.step % 10 == 0 and not bar.disable:  # on a GPU each reading halts the computation
             bar.set_postfix(L_D=f"{record.loss_d:.3f}", L_G=f"{record.loss_g:.3f}", refresh=False)
         yield record
 

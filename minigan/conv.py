@@ -204,7 +204,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0):
 
 
 def _slices(x, size):
-    """Slices of the batch, so short that a matrix with `size` floats for each sample stays in the cache; one on a GPU."""
+    """Slices of the batch, so short that a matrix of `size` floats a sample stays in the cache; one on a GPU."""
     N = len(x)
     step = max(1, _SLICE // max(1, size)) if get_array_module(x) is np else max(1, N)
     return [slice(start, min(start + step, N)) for start in range(0, N, step)]
@@ -223,7 +223,7 @@ def _columns(x, k, s, p, out):
 
     (n, C, H, W) -> (n·OH·OW, kh·kw·C). All slices share their buffers: use each before asking for the next.
     """
-    xp, (N, C, H, W) = get_array_module(x), x.shape
+    xp, (_, C, H, W) = get_array_module(x), x.shape
     slices = _slices(x, prod(out) * prod(k) * C)
     padded = xp.zeros((_longest(slices), H + 2 * p[0], W + 2 * p[1], C), dtype=x.dtype)
     columns = xp.empty((_longest(slices), *out, *k, C), dtype=x.dtype)

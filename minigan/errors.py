@@ -2,7 +2,7 @@
 
 __all__ = [
     "MiniganError", "ShapeError", "GraphError", "ConfigError", "DataError", "CheckpointError", "DeviceError",
-    "DivergenceError",
+    "DivergenceError", "OutOfMemoryError",
 ]
 
 
@@ -57,3 +57,7 @@ class DivergenceError(MiniganError, ArithmeticError):
 
 class DeviceError(MiniganError, RuntimeError):
     """A device that this machine does not have."""
+
+
+class OutOfMemoryError(MiniganError, MemoryError):
+    """More memory asked for than the computer, or its GPU, has left."""

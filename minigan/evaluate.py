@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from . import convergence, data, metrics, plot
-from .backend import random_streams
+from .backend import enough_memory, random_streams
 from .errors import ConfigError
 from .files import replacing
 from .run import STREAMS, apply, generate, labels, load
@@ -70,6 +70,7 @@ class Evaluation:
         return "\n".join([*lines, "", "Is it converging?", convergence.report(self.findings)])
 
 
+@enough_memory("evaluation", "Use a smaller n")
 def evaluate(folder, n=None, draws=DRAWS, seed=0, data_dir=None, device=None, progress=None):
     """Measure the run in `folder`; writes `evaluation.json` and `roc.png` into it.
 

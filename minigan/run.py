@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, convergence, data, losses, models, plot
-from .backend import random_streams, to_device
+from .backend import enough_memory, random_streams, require_device, to_device
 from .config import OPTIMISERS, PRESETS, Config, configure
 from .errors import CheckpointError, ConfigError, DataError, MiniganError
 from .files import replacing
@@ -35,13 +35,15 @@ __all__ = ["Config", "Interrupted", "PRESETS", "Run", "apply", "configure", "gen
 STREAMS = ("weights", "data", "batches", "noise", "penalty", "samples", "sampling")
 PARTS = ("G", "D", "opt_g", "opt_d")
 POINTS = 1000  # points in a picture
+SMALLER = "Use a smaller --batch-size or --width"
 
 
 class Run:
     """A game set up from a `Config`: networks, optimisers, data and random streams, and how many steps were made."""
 
+    @enough_memory("networks and data", SMALLER)
     def __init__(self, config):
-        to_device(np.zeros(1), config.device)  # raises where there is no GPU, before anything is read
+        require_device(config.device)  # before anything is read
         self.config, self.step = config, 0
         self.streams = random_streams(config.seed, *STREAMS)
         self.conditional = config.model in models.CONDITIONAL
@@ -90,9 +92,11 @@ class Run:
 
     def play(self):
         """Train without end: an iterator of step records whose steps count on from where the run stands."""
-        c = self.config
-        for record in minimax(self.G, self.D, self.objective, self.opt_g, self.opt_d, self.batches, self.noise,
-                              n_d=c.n_d, rng=self.streams["penalty"]):
+        game = minimax(self.G, self.D, self.objective, self.opt_g, self.opt_d, self.batches, self.noise,
+                       n_d=self.config.n_d, rng=self.streams["penalty"])
+        while True:
+            with enough_memory(f"step {self.step + 1}", f"What was saved before is kept. {SMALLER} in a new run"):
+                record = next(game)
             self.step += 1
             record.step = self.step
             yield record
@@ -118,6 +122,7 @@ class Run:
         return {"config": asdict(self.config), "step": self.step, "streams": streams,
                 "batches": self.batches.state_dict(), "sample_shape": self.x_real.shape[1:], "classes": self.classes}
 
+    @enough_memory("networks", "Use a smaller --width in a new run")
     def restore(self, parts, meta):
         """Take over what `parts` and `meta` gave."""
         self._require_the_same_images(meta)
@@ -148,6 +153,7 @@ def labels(n, classes):
     return np.arange(n) * classes // n
 
 
+@enough_memory("networks", "Use a smaller --width")
 def apply(network, x, device="cpu", chunk=256, y=None):
     """network(x), or network(x, y), as a NumPy array, in evaluation mode and in chunks; then back in training mode."""
     network.eval()
@@ -234,6 +240,7 @@ def load(folder, data_dir=None, device=None):
     return _restored(*checkpoint.load(Path(folder) / "checkpoint.npz"), data_dir=data_dir, device=device)
 
 
+@enough_memory("samples", "Use a smaller n")
 def sample(folder, n, seed=0, label=None):
     """n samples of the trained G of a run: images (n, C, H, W) in [−1, 1], points (n, 2) or sequences (n, L, C).
 

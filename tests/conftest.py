@@ -29,6 +29,12 @@ def device_xp(request):
     return request.getfixturevalue("fake_cupy" if request.param == "stand-in" else "real_cupy")
 
 
+@pytest.fixture(params=["stand-in", pytest.param("cupy", marks=pytest.mark.gpu)])
+def any_cupy(request):
+    """The stand-in for CuPy, and CuPy where there is a GPU."""
+    return request.getfixturevalue("fake_cupy" if request.param == "stand-in" else "real_cupy")
+
+
 @pytest.fixture(scope="session")
 def pictures_of_ones_own(tmp_path_factory):
     """A folder of 40 small pictures in colour, in two classes of 24 and 16: light ones and dark ones."""

@@ -14,6 +14,7 @@ from minigan.backend import (
     get_array_module,
     is_array,
     random_streams,
+    require_device,
     to_device,
     to_numpy,
 )
@@ -130,6 +131,28 @@ def test_a_missing_gpu_is_said_plainly(no_gpu, fake_cupy):
     with pytest.raises(DeviceError, match="no GPU can be used here") as caught:
         to_device(np.ones(3), "cuda")
     assert caught.value.got == f"CuPy {fake_cupy.__version__} without a GPU"
+
+
+def test_a_gpu_that_cannot_be_computed_on_is_said_plainly(fake_cupy, monkeypatch):
+    def matmul(x, y):
+        raise ImportError('Failure finding "libcublasLt.so.13": No such file\nand where it was looked for')
+
+    require_device("cuda")
+    monkeypatch.setattr(fake_cupy.ndarray, "__matmul__", matmul)
+    require_device("cpu")
+    with pytest.raises(DeviceError, match="CuPy finds a GPU, but cannot compute on it") as caught:
+        require_device("cuda")
+    assert caught.value.got == 'Failure finding "libcublasLt.so.13": No such file'
+    assert "minigan[gpu]" in caught.value.fix
+
+
+def test_a_full_gpu_is_not_one_that_cannot_be_computed_on(fake_cupy, monkeypatch):
+    def matmul(x, y):
+        raise fake_cupy.cuda.memory.OutOfMemoryError(512, 0)
+
+    monkeypatch.setattr(fake_cupy.ndarray, "__matmul__", matmul)
+    with pytest.raises(MemoryError, match="Out of memory allocating 512 bytes"):
+        require_device("cuda")
 
 
 # --- random streams ---

@@ -1,8 +1,6 @@
-"""The stand-in for CuPy: what it refuses, where it agrees with CuPy, and minigan's engine on its arrays."""
+"""The stand-in for CuPy: what it refuses, what it counts, and minigan's engine on its arrays."""
 
-import copy
 import inspect
-import pickle
 import sys
 from types import CellType, FunctionType
 
@@ -19,7 +17,6 @@ from minigan import functional as F
 from minigan.errors import DeviceError, ShapeError
 from minigan.gradient_check import gradcheck
 from minigan.losses import OBJECTIVES
-from minigan.models import build
 from minigan.optim import SGD, Adam, RMSProp
 from minigan.samples import samples
 from minigan.tensor import record
@@ -246,116 +243,6 @@ def test_counters_nest_and_can_be_reset(x):
     assert cupy_stand_in.counters == NOTHING
 
 
-# --- conformance: what holds on NumPy, on the stand-in and on CuPy alike ---
-
-CONFORMANCE = {
-    "sum of all": lambda xp, x: x.sum(),
-    "sum over axes": lambda xp, x: x.sum(axis=(0, -1), keepdims=True),
-    "weak Python scalars": lambda xp, x: (2.5 * x + 1) / 3 - 1,
-    "NumPy's float64 promotes": lambda xp, x: x * np.float64(2.5),
-    "NumPy's float32 does not": lambda xp, x: np.float32(2.5) * x,
-    "types of two arrays": lambda xp, x: x + x.astype(np.float64),
-    "booleans times a number": lambda xp, x: xp.multiply(x > 4, 0.75, dtype=np.float32),
-    "comparison": lambda xp, x: x >= 4.0,
-    "powers": lambda xp, x: x**2 + x**0.5 + x**-1 + x**3 + x**0,
-    "where with a number": lambda xp, x: xp.where(x > 4, x, 0.0),
-    "where with two numbers": lambda xp, x: xp.where(x > 4, 1.0, 0.0),
-    "maximum with 0": lambda xp, x: xp.maximum(x - 5, 0),
-    "sign, at 0 too": lambda xp, x: xp.sign(x - 4),
-    "matrix product": lambda xp, x: x[0] @ x[1].T,
-    "batched matrix product": lambda xp, x: x @ x[:1].swapaxes(1, 2),
-    "matmul into out": lambda xp, x: xp.matmul(x[0], x[1].T, out=xp.zeros((3, 3), dtype=np.float32)),
-    "matmul into a view": lambda xp, x: xp.matmul(x[0], x[1].T, out=xp.zeros((2, 3, 3), dtype=np.float32)[1]),
-    "0-d element": lambda xp, x: x[0, 1, 2] * 2,
-    "slices, new axes, ellipsis": lambda xp, x: x[..., None, ::-1, 1:3],
-    "integer arrays": lambda xp, x: x[xp.asarray([1, 0, 1]), 0, xp.asarray([3, 2, 0])],
-    "a mask": lambda xp, x: x[x > 4],
-    "set by a slice": lambda xp, x: _after(x.copy(), lambda y: y.__setitem__((0, slice(1, 3)), 7)),
-    "set from a view of itself": lambda xp, x: _after(x.copy(), lambda y: y.__setitem__(0, y[1])),
-    "set by a mask": lambda xp, x: _after(x.copy(), lambda y: y.__setitem__(y > 4, 0.0)),
-    "add.at, repeats adding up": lambda xp, x: _after(
-        xp.zeros((3, 3, 4), dtype=np.float32), lambda y: xp.add.at(y, xp.asarray([2, 2]), x)),
-    "in place": lambda xp, x: _after(x.copy(), lambda y: y.__iadd__(x).__imul__(2.5).__isub__(1)),
-    "in place, double into single": lambda xp, x: _after(x.copy(), lambda y: y.__iadd__(x.astype(np.float64))),
-    "concatenate": lambda xp, x: xp.concatenate([x, x[:1]], axis=0),
-    "stack": lambda xp, x: xp.stack([x, x + 1], axis=-1),
-    "reshape and transpose": lambda xp, x: x.transpose(2, 0, 1).reshape(4, -1),
-    "broadcast_to": lambda xp, x: xp.broadcast_to(x[:1], (2, 3, 4)),
-    "argmax takes the first": lambda xp, x: (x // 4).argmax(axis=2),
-    "argmin of booleans": lambda xp, x: xp.argmin(x < 6, axis=2),
-    "ogrid": lambda xp, x: xp.ogrid[:2, :3][0] + xp.ogrid[:2, :3][1],
-    "arange": lambda xp, x: xp.arange(5) * 2,
-    "full": lambda xp, x: xp.full((2, 3), 0.5, dtype=x.dtype),
-    "zeros_like, ones_like": lambda xp, x: xp.zeros_like(x) + xp.ones_like(x, dtype=np.float64),
-    "as_strided": lambda xp, x: xp.lib.stride_tricks.as_strided(x[0], (2, 3, 2), (16, 4, 4)),
-    "sliding windows": lambda xp, x: xp.lib.stride_tricks.sliding_window_view(x[0], (2, 2)),
-    "not finite": lambda xp, x: xp.isfinite(x / (x - 1)) & (xp.log(x - 1) > 0),
-    "array_equal": lambda xp, x: xp.array_equal(x, x.copy()) | xp.zeros((), dtype=bool),
-    "mean, var, std": lambda xp, x: x.mean(axis=0) + x.var(axis=0) + x.std(axis=0, keepdims=True),
-    "cumsum": lambda xp, x: xp.cumsum(x, axis=1),
-    "NumPy's function, given its array": lambda xp, x: np.tanh(x) + np.sum(x),
-}
-
-
-def _after(y, change):
-    change(y)
-    return y
-
-
-@pytest.mark.parametrize("case", CONFORMANCE)
-def test_same_value_type_and_shape_as_numpy(device_xp, case):
-    array = np.arange(1, 25, dtype=np.float32).reshape(2, 3, 4)
-    with np.errstate(all="ignore"):
-        expected = np.asarray(CONFORMANCE[case](np, array.copy()))
-        got = CONFORMANCE[case](device_xp, device_xp.asarray(array))
-    if device_xp is not np:
-        assert type(got) is device_xp.ndarray
-        got = got.get()
-    assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
-    assert_allclose(got, expected, rtol=1e-6)
-
-
-def test_views_share_memory_and_copies_do_not(device_xp):
-    x = device_xp.zeros((2, 3), dtype=np.float32)
-    for view in (x.T, x[1:], x.reshape(6), x.reshape(3, 2).T, x[..., None], x.ravel(), x.view()):
-        assert device_xp.may_share_memory(view, x) and view.base is x
-    for other in (x + 0, x.copy(), x.T.reshape(6), x.astype(np.float32), x[device_xp.asarray([0, 1])], x.flatten()):
-        assert not device_xp.may_share_memory(other, x)
-    x.reshape(6)[4] = 1
-    assert float(x[1, 1]) == 1 and x.base is None and x.astype(np.float32, copy=False) is x
-
-
-def test_contiguous_arrays_are_not_copied(device_xp):
-    x = device_xp.zeros((2, 3))
-    assert device_xp.ascontiguousarray(x) is x and device_xp.asarray(x) is x
-    assert x.T.flags.f_contiguous and not x.T.flags.c_contiguous
-    assert device_xp.ascontiguousarray(x.T).flags.c_contiguous
-
-
-def test_an_operation_into_out_returns_out(device_xp):
-    x, out = device_xp.ones(3), device_xp.zeros(3)
-    assert device_xp.exp(x, out=out) is out and np.multiply(x, 2.0, out=out) is out
-    assert out.tolist() == [2.0, 2.0, 2.0]
-
-
-def test_cupys_elementwise_results_are_row_major(fake_cupy):
-    """NumPy keeps the layout of its inputs; CuPy does not, so nothing may rely on it."""
-    x = fake_cupy.ones((2, 3)).T
-    for y in (x + 1, -x, x > 0, fake_cupy.exp(x), fake_cupy.where(x > 0, x, 0.0)):
-        assert y.flags.c_contiguous
-
-
-def test_copies_and_pickles(x):
-    for y in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
-        assert y is not x and y.tolist() == x.tolist() and y.dtype == x.dtype
-
-
-def test_a_gpu_does_not_warn(x):
-    assert np.isinf((x / 0).get()[0, 1]) and np.isnan((-x).get()[0, 0] / 1) == np.False_
-    x *= 1e38
-    assert np.isinf((x * x).get()).any()
-
-
 # --- minigan's engine on its arrays ---
 
 SAMPLES = [pytest.param(i, id=f"{s.operation} {s.case}".strip()) for i, s in enumerate(samples())]
@@ -504,7 +391,7 @@ OPTIMISERS = {"SGD": lambda p: SGD(p, 0.05, momentum=0.5), "RMSProp": lambda p: 
 
 
 @pytest.mark.parametrize("make_optimiser", OPTIMISERS.values(), ids=OPTIMISERS)
-@pytest.mark.parametrize("name", ["bce", "non-saturating", "lsgan", "wgan", "wgan-gp", "hinge", "r1"])
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "saturating"])
 def test_a_game_on_the_device_is_the_game_on_the_host(fake_cupy, name, make_optimiser):
     G, D, record, _ = play("cpu", OBJECTIVES[name], make_optimiser)
     on_gpu = play("cuda", OBJECTIVES[name], make_optimiser)
@@ -522,23 +409,6 @@ def test_the_loop_never_waits_for_the_device(fake_cupy):
     with counting() as reading:
         record.as_dict()
     assert reading.synchronisations == 7
-
-
-@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "saturating"])
-def test_no_objective_makes_the_loop_wait_for_the_device(fake_cupy, name):
-    *_, crossings = play("cuda", OBJECTIVES[name], lambda p: Adam(p, 0.01), steps=2)
-    assert (crossings.to_host, crossings.synchronisations) == (0, 0)
-
-
-def test_a_conditional_game_runs_on_the_device_without_waiting(fake_cupy):
-    rng = np.random.default_rng(0)
-    G, D = (network.to("cuda") for network in build("conditional", 3, (1, 8, 8), 0, width=4))
-    batches = [(rng.standard_normal((5, 1, 8, 8)).astype(np.float32), np.arange(5)) for _ in range(2)]
-    game = minimax(G, D, OBJECTIVES["wgan-gp"], Adam(G.parameters()), Adam(D.parameters()), batches,
-                   lambda m: rng.standard_normal((m, 3)).astype(np.float32), rng=rng)
-    with counting() as crossings:
-        assert len(list(game)) == 2
-    assert (crossings.to_host, crossings.synchronisations) == (0, 0)
 
 
 def test_states_go_to_the_device_and_back(fake_cupy):

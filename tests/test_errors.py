@@ -38,6 +38,7 @@ def test_parts_stay_readable_as_attributes():
 @pytest.mark.parametrize("kind, python_error", [
     (errors.ShapeError, ValueError), (errors.GraphError, RuntimeError), (errors.ConfigError, ValueError),
     (errors.DataError, ValueError), (errors.CheckpointError, ValueError), (errors.DeviceError, RuntimeError),
+    (errors.DivergenceError, ArithmeticError), (errors.OutOfMemoryError, MemoryError),
 ])
 def test_each_kind_is_a_minigan_error_and_a_python_error(kind, python_error):
     assert issubclass(kind, MiniganError) and issubclass(kind, python_error)

@@ -33,7 +33,8 @@ class Minibatches:
                  arrays of equal length, of which the first is as above, and labels in the others may be integers
     batch_size : m, from 1 to N
     rng        : a numpy Generator of the iterator's own (it is advanced, not copied), or an int seed
-    device     : "cpu" or "cuda" to move the data there first; None leaves them where they are
+    device     : "cpu" or "cuda" to move the data there first, all at once: no step then waits for a transfer, and the
+                 60,000 images of MNIST take 188 MB. None leaves them where they are
     yields     : array (m, …), a copy of rows of `x`; for a tuple, a tuple of these, row for row the same samples
     raises     : DataError for unfit data, ConfigError for an unfit argument; all at once, before the first minibatch
 

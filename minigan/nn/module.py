@@ -123,8 +123,10 @@ class Module:
         return self._convert(lambda array: array.astype(dtype) if array.dtype.kind == "f" else array)
 
     def _convert(self, convert):
-        for _, owner, attribute in self._state():
-            _rebind(owner, attribute, convert(_array(owner, attribute)))
+        state = self._state()
+        arrays = [convert(_array(owner, attribute)) for _, owner, attribute in state]  # all or, if one fails, nothing
+        for (_, owner, attribute), array in zip(state, arrays):
+            _rebind(owner, attribute, array)
         return self
 
     def train(self, mode=True):

@@ -80,10 +80,10 @@ def _trial(config, n, path, apart):
     try:
         with threadpool_limits(1), np.errstate(all="ignore"):  # what overflows is found below, and told
             value = _train_and_measure(config, n, path)
-    except MiniganError as error:
-        reason = in_short(error)
     except MemoryError:
         return path, {"value": None, "reason": "out of memory"}  # not kept: next time there may be more
+    except MiniganError as error:
+        reason = in_short(error)
     result = {"trial": identity(config, n)[0], "seed": config.seed, "value": value, "reason": reason,
               "seconds": round(time.perf_counter() - started, 2)}
     with replacing(path) as temporary:

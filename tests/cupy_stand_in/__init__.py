@@ -15,11 +15,13 @@ A name that CuPy has and the stand-in lacks says so; it is added in `module.IMPL
 """
 
 import sys
+import warnings
+from contextlib import contextmanager
 
 from .arrays import Counters, counters, counting, ndarray
 from .module import MODULES, cupy
 
-__all__ = ["Counters", "counters", "counting", "cupy", "install", "ndarray"]
+__all__ = ["Counters", "counters", "counting", "cupy", "install", "ndarray", "waiting_for_nothing"]
 
 
 def install(monkeypatch):
@@ -31,3 +33,19 @@ def install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupyx", None)  # the real one would look for the real CuPy
     counters.reset()
     return cupy
+
+
+@contextmanager
+def waiting_for_nothing():
+    """Within, the host may not wait for the device: the stand-in counts, the real CuPy itself refuses."""
+    if sys.modules["cupy"] is cupy:
+        with counting() as crossings:
+            yield
+        assert (crossings.to_host, crossings.synchronisations) == (0, 0)
+    else:
+        import cupyx
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CuPy warns that it cannot see what other libraries wait for
+            with cupyx.allow_synchronize(False):
+                yield

@@ -171,7 +171,11 @@ Stream.null = Stream()
 
 
 class OutOfMemoryError(MemoryError):
-    """Never raised here, but a test may raise it."""
+    """Never raised here, but a test may raise it; made and worded as CuPy's."""
+
+    def __init__(self, size, total, limit=0):
+        within = f", limit set to: {limit:,} bytes" if limit else ""
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes{within}).")
 
 
 class Generator:
