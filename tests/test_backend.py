@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 from cupy_stand_in import Counters, counting
+from numpy.testing import assert_allclose
 
 from minigan import backend
 from minigan.backend import (
@@ -208,3 +209,23 @@ def test_anything_else_is_refused(seed):
 
 def test_the_public_names_are_there():
     assert all(hasattr(backend, name) for name in backend.__all__)
+
+
+# --- products ---
+
+
+@pytest.mark.parametrize("a, b", [
+    ((5, 3), (3, 4)), ((5, 1), (1, 4)), ((2, 5, 1), (1, 4)), ((2, 1, 5, 1), (3, 1, 4)), ((1, 1), (1, 1)),
+])
+def test_a_matrix_product_is_numpys_also_of_a_column_and_a_row(a, b):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(a, dtype=np.float32), rng.standard_normal(b, dtype=np.float32)
+    y = backend.matmul(a, b)
+    assert y.dtype == np.float32
+    assert_allclose(y, np.matmul(a, b), rtol=1e-6)
+
+
+@pytest.mark.parametrize("a, b", [((5, 1), (3, 4)), ((5, 3), (1, 4)), ((2, 5, 1), (3, 1, 4))])
+def test_shapes_that_do_not_fit_are_no_column_and_row(a, b):
+    with pytest.raises(ValueError):
+        backend.matmul(np.ones(a), np.ones(b))
