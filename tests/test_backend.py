@@ -225,7 +225,7 @@ def test_a_matrix_product_is_numpys_also_of_a_column_and_a_row(a, b):
     assert_allclose(y, np.matmul(a, b), rtol=1e-6)
 
 
-@pytest.mark.parametrize("a, b", [((5, 1), (3, 4)), ((5, 3), (1, 4)), ((2, 5, 1), (3, 1, 4))])
+@pytest.mark.parametrize("a, b", [((1, 1), (3, 4)), ((5, 3), (1, 3)), ((2, 5, 1), (3, 1, 4))])
 def test_shapes_that_do_not_fit_are_no_column_and_row(a, b):
     with pytest.raises(ValueError):
         backend.matmul(np.ones(a), np.ones(b))

@@ -228,6 +228,20 @@ def test_results_do_not_depend_on_how_the_batch_is_cut(f, a_shape, b_shape, size
         assert_allclose(cut, expected, rtol=1e-12, atol=1e-12)
 
 
+@three_functions
+@pytest.mark.parametrize("types", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_beside_float64_the_result_is_float64(f, a_shape, b_shape, types):
+    a, b = (random(*shape, seed=i).astype(dtype) for i, (shape, dtype) in enumerate(zip((a_shape, b_shape), types)))
+    y, expected = f(a, b).data, f(a.astype(np.float64), b.astype(np.float64)).data
+    assert y.dtype == np.float64
+    assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_on_a_gpu_the_batch_is_not_cut(fake_cupy):
+    assert conv._slices(fake_cupy.zeros((7, 1)), 10**12) == [slice(0, 7)]
+    assert conv._slices(np.zeros((3, 1)), 10**12) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
 def between(x):
     """The same values as every second element of a larger array."""
     larger = np.full([2 * n for n in x.shape], np.nan)
