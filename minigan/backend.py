@@ -17,8 +17,8 @@ import numpy as np
 from .errors import ConfigError, DeviceError, OutOfMemoryError, ShapeError
 
 __all__ = [
-    "DEVICES", "attempt", "cuda_available", "device_of", "enough_memory", "get_array_module", "is_array", "matmul",
-    "random_streams", "require_device", "require_same_device", "to_device", "to_numpy",
+    "DEVICES", "attempt", "cuda_available", "device_of", "enough_memory", "get_array_module", "is_array",
+    "matrix_product", "random_streams", "require_device", "require_same_device", "to_device", "to_numpy",
 ]
 
 DEVICES = ("cpu", "cuda")
@@ -124,7 +124,7 @@ def attempt(where, f, *arrays, got="", **options):
         raise
 
 
-def matmul(a, b):
+def matrix_product(a, b):
     """a @ b, for (…, n, k) and (…, k, m). For k = 1 a column times a row, which takes BLAS up to 20 times as long."""
     return a * b if a.shape[-1] == b.shape[-2] == 1 else a @ b
 

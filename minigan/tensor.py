@@ -18,8 +18,16 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from . import backend
-from .backend import attempt, device_of, get_array_module, is_array, require_same_device, to_device, to_numpy
+from .backend import (
+    attempt,
+    device_of,
+    get_array_module,
+    is_array,
+    matrix_product,
+    require_same_device,
+    to_device,
+    to_numpy,
+)
 from .errors import GraphError, ShapeError
 
 __all__ = [
@@ -364,7 +372,7 @@ def matmul(a, b):
     if b.ndim == 1:
         y = matmul(a, reshape(b, -1, 1))
         return y.reshape(y.shape[:-1])
-    return record(_binary("matmul", backend.matmul, a, b), (a, b),
+    return record(_binary("matmul", matrix_product, a, b), (a, b),
                   lambda g, y: sum_to(g @ swapaxes(b, -1, -2), a.shape),
                   lambda g, y: sum_to(swapaxes(a, -1, -2) @ g, b.shape))
 

@@ -220,7 +220,7 @@ def test_the_public_names_are_there():
 def test_a_matrix_product_is_numpys_also_of_a_column_and_a_row(a, b):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(a, dtype=np.float32), rng.standard_normal(b, dtype=np.float32)
-    y = backend.matmul(a, b)
+    y = backend.matrix_product(a, b)
     assert y.dtype == np.float32
     assert_allclose(y, np.matmul(a, b), rtol=1e-6)
 
@@ -228,4 +228,4 @@ def test_a_matrix_product_is_numpys_also_of_a_column_and_a_row(a, b):
 @pytest.mark.parametrize("a, b", [((1, 1), (3, 4)), ((5, 3), (1, 3)), ((2, 5, 1), (3, 1, 4))])
 def test_shapes_that_do_not_fit_are_no_column_and_row(a, b):
     with pytest.raises(ValueError):
-        backend.matmul(np.ones(a), np.ones(b))
+        backend.matrix_product(np.ones(a), np.ones(b))

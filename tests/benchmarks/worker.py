@@ -9,7 +9,6 @@ import sys
 from importlib import import_module
 from time import perf_counter
 
-import threadpoolctl
 from cases import CASES
 
 
@@ -17,8 +16,7 @@ def main(library, name, batch, device):
     backend = import_module(f"with_{library}")
     case = CASES[name].with_batch(int(batch))
     step = backend.make(case, device)
-    say(version=backend.VERSION, pools=[(pool["internal_api"], pool.get("architecture"), pool["num_threads"])
-                                        for pool in threadpoolctl.threadpool_info()])
+    say(version=backend.VERSION)
     for line in sys.stdin:
         if line.strip() == "products":
             say(products=backend.products(case))
@@ -32,8 +30,12 @@ def main(library, name, batch, device):
                 times.append(-(last - (last := perf_counter())))
         backend.wait(device)
         # On a GPU steps overlap: only all of them together have a time.
-        say(times=times or [(perf_counter() - last) / int(line)], losses=step.losses(),
-            peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        say(times=times or [(perf_counter() - last) / int(line)], peak_mib=peak_mib())
+
+
+def peak_mib():
+    """The most memory that this process has had, in MiB; macOS counts it in bytes, Linux in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def say(**what):
